@@ -1,8 +1,22 @@
 """The contract between the suite and its plugins; it imports nothing else of the project."""
 
-from .dataset import Card, Data, Dataset, Split
-from .errors import BadInput
-from .method import Backbone, Batch, Method, NoOptions, Paper, Prediction, Task, TrainingSet
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import NoOptions
+    from .dataset import Card, Data, Dataset, Split
+    from .errors import BadInput
+    from .method import Backbone, Batch, Method, Paper, Prediction, Task, TrainingSet
+
+_HOME = {
+    "config": ["NoOptions"],
+    "dataset": ["Card", "Data", "Dataset", "Split"],
+    "errors": ["BadInput"],
+    "method": ["Backbone", "Batch", "Method", "Paper", "Prediction", "Task", "TrainingSet"],
+}
 
 __all__ = [
     "Backbone",
@@ -19,3 +33,11 @@ __all__ = [
     "Task",
     "TrainingSet",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Finds a name where it lives, when it is first wanted: methods need torch, which takes seconds to import."""
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .method import NoOptions
+from .config import NoOptions
 
 
 @dataclass(frozen=True)
@@ -78,22 +77,3 @@ class Dataset(ABC):
     @abstractmethod
     def read(self) -> Data:
         """Reads everything into memory. Raises BadInput where a file is not what it should be."""
-
-    def label(self) -> str:
-        """The dataset's name in tables, with the options that differ from the defaults: `ferplus[classes=8]`."""
-        return labelled(self.name, self.config)
-
-
-def labelled(name: str, config: Any) -> str:
-    """`name[option=value,…]` with the options of a config dataclass that differ from their defaults."""
-    given = changed_options(config)
-    return name + (f"[{','.join(f'{k}={v}' for k, v in given.items())}]" if given else "")
-
-
-def changed_options(config: Any) -> dict[str, Any]:
-    """The fields of a config dataclass whose values differ from the defaults."""
-    return {
-        f.name: getattr(config, f.name)
-        for f in dataclasses.fields(config)
-        if getattr(config, f.name) != (f.default_factory() if callable(f.default_factory) else f.default)
-    }

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from .config import NoOptions
+
 
 class Backbone(nn.Module):
     """Images to feature maps. The precision of the run is applied inside: what comes out is float32."""
@@ -93,11 +95,6 @@ class Paper:
         return f"{self.authors}. {self.title}. {self.venue}."
 
 
-@dataclass(frozen=True)
-class NoOptions:
-    """The options of a plugin that has none."""
-
-
 class Method(nn.Module):
     """Base of all methods. A plugin sets `name` and `paper` and writes `training_step` and `predict`; all else is optional.
 
@@ -115,6 +112,8 @@ class Method(nn.Module):
         """`config` is an instance of this class's `Config`."""
         super().__init__()
         self.task, self.config = task, config
+        self.stage = 0  # set by the harness, with `epoch`, before anything of a stage or an epoch is called, resumed or not
+        self.epoch = 0
         self.logged: dict[str, list[Tensor]] = {}
 
     def training_step(self, batch: Batch) -> Tensor:

@@ -1,0 +1,1 @@
+"""From stored runs to tables; nothing here trains, or imports what does."""

@@ -1,0 +1,1 @@
+"""Trains any method under one protocol; names none."""

@@ -1,0 +1,5 @@
+"""`python -m benchmark`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,154 @@
+"""Finds the plugins: the built-in folders, installed packages' entry points, and loose files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from .dataset import Dataset
+from .errors import BadInput, unknown
+from .method import Method
+
+Plugin = TypeVar("Plugin", bound="Method | Dataset")
+
+
+@dataclass
+class Registry(Generic[Plugin]):
+    """The plugins of one sort by name, and those that could not be had with the reason."""
+
+    what: str  #: "method" or "dataset"
+    plugins: dict[str, type[Plugin]] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> type[Plugin]:
+        """The plugin called `name`. Raises BadInput with the nearest name, or with the reason why it is broken."""
+        if name in self.plugins:
+            return self.plugins[name]
+        if name in self.broken:
+            raise BadInput(f"the {self.what} '{name}' cannot be used: {self.broken[name]}")
+        raise unknown(self.what, name, self.plugins)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.plugins))
+
+    def add(self, plugin: type[Plugin]) -> None:
+        """Registers a plugin; where its name is taken, neither can be used and the name says so."""
+        known = self.plugins.get(plugin.name)
+        if known is None and plugin.name not in self.broken:
+            self.plugins[plugin.name] = plugin
+        elif known is not plugin:
+            places = " and ".join(_place(p) for p in (known, plugin) if p is not None)
+            self.plugins.pop(plugin.name, None)
+            self.broken[plugin.name] = f"two {self.what}s have this name: {places}"
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """Everything that can be named on the command line."""
+
+    methods: Registry[Method]
+    datasets: Registry[Dataset]
+
+
+def load_plugins(files: Sequence[str | Path] = ()) -> Plugins:
+    """Finds all plugins.
+
+    A built-in or installed plugin that fails to import is kept under its name in `broken` and harms no other; one of `files`
+    that does not import, holds no plugin, or takes a name that exists, raises BadInput.
+    """
+    found = Plugins(Registry("method"), Registry("dataset"))
+    for registry, base, folder in _kinds(found):
+        _load_folder(registry, base, importlib.import_module(f"benchmark.{folder}"))
+        _load_entry_points(registry, base, f"benchmark.{folder}")
+    for file in files:
+        _load_file(found, Path(file))
+    return found
+
+
+def _kinds(found: Plugins) -> list[tuple[Registry[Any], type, str]]:
+    return [(found.methods, Method, "methods"), (found.datasets, Dataset, "datasets")]
+
+
+def _load_folder(registry: Registry[Any], base: type, package: ModuleType) -> None:
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda i: i.name):
+        if not info.name.startswith("_"):
+            try:
+                module = importlib.import_module(f"{package.__name__}.{info.name}")
+            except Exception as error:  # whatever a plugin raises at import is its own fault, and named as such
+                registry.broken[info.name.replace("_", "-")] = _told(error)
+                continue
+            for plugin in plugins_in(module, base):
+                registry.add(plugin)
+
+
+def _load_entry_points(registry: Registry[Any], base: type, group: str) -> None:
+    for entry in entry_points(group=group):
+        try:
+            loaded = entry.load()
+        except Exception as error:  # as above
+            registry.broken[entry.name] = _told(error)
+            continue
+        for plugin in plugins_in(loaded, base) if isinstance(loaded, ModuleType) else [loaded]:
+            registry.add(plugin)
+
+
+def _load_file(found: Plugins, file: Path) -> None:
+    if not file.is_file():
+        raise BadInput(f"--plugin {file}: there is no such file")
+    try:
+        module = _import_file(file.resolve())
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"--plugin {file} cannot be imported: {_told(error)}") from None
+    count = 0
+    for registry, base, _ in _kinds(found):
+        for plugin in plugins_in(module, base):
+            registry.add(plugin)
+            count += 1
+            if plugin.name in registry.broken:
+                raise BadInput(f"--plugin {file}: {registry.broken[plugin.name]}")
+    if not count:
+        raise BadInput(f"--plugin {file}: it defines no Method and no Dataset with a name")
+
+
+def _import_file(file: Path) -> ModuleType:
+    """Imports a loose file once a process, under a name that no other file can have."""
+    name = f"benchmark_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is not a Python file")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def plugins_in(module: ModuleType, base: type) -> list[type[Any]]:
+    """The plugin classes that a module defines itself, in the order in which it does."""
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__ and "name" in vars(value)
+    ]
+
+
+def _place(plugin: type) -> str:
+    return getattr(sys.modules.get(plugin.__module__), "__file__", None) or plugin.__module__
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

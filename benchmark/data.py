@@ -1,0 +1,153 @@
+"""A dataset read once, in a memory-mapped cache that all runs and processes share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contract.dataset import Data, Dataset, Split
+from .contract.errors import BadInput
+from .spec import DatasetSpec, code_fingerprint
+from .streams import numpy_stream
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset as the suite uses it."""
+
+    data: Data
+    sha256: str  #: of all training and test images and labels
+    mean: NDArray[np.float32]  #: (C,) of the training images, in [0, 1]
+    std: NDArray[np.float32]  #: (C,)
+    flip_keeps_label: bool
+
+
+def cache_root() -> Path:
+    """Where caches lie: $BENCHMARK_CACHE, or the user's cache folder."""
+    given = os.environ.get("BENCHMARK_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "noisy-label-benchmark"
+
+
+def prepare(dataset: Dataset) -> Path:
+    """The cache folder of a dataset, made now if it is not there yet. Raises BadInput.
+
+    The folder's name is made of the options, the contents of the files read and the plugin's code. It is written beside
+    its place and moved there whole, so it is never seen half, and two processes that make it do not harm each other.
+    """
+    words = hashlib.sha256(repr((dataset.name, dataset.config, code_fingerprint(type(dataset).__module__))).encode())
+    for source in dataset.sources():
+        try:
+            with source.open("rb") as file:
+                words.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise BadInput(f"{dataset.name}: {source} cannot be read ({error.strerror})") from None
+    folder = cache_root() / f"{dataset.name}-{words.hexdigest()[:16]}"
+    if not folder.is_dir():
+        _write(dataset, folder)
+    return folder
+
+
+def _write(dataset: Dataset, folder: Path) -> None:
+    data = dataset.read()
+    _check(dataset.name, data)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise BadInput(
+            f"the cache folder {folder.parent} cannot be written ({error.strerror}); BENCHMARK_CACHE names another"
+        ) from None
+    try:
+        content = hashlib.sha256()
+        for name, split in (("train", data.train), ("test", data.test)):
+            for part_name in ("images", "labels", "votes"):
+                array = getattr(split, part_name)
+                if array is not None:
+                    np.save(part / f"{name}_{part_name}.npy", np.ascontiguousarray(array))
+                    content.update(np.ascontiguousarray(array).tobytes())
+        for kind, labels in data.human_labels.items():
+            np.save(part / f"labels_{kind}.npy", labels)
+        mean, std = channel_statistics(data.train.images)
+        meta = {
+            "classes": data.classes,
+            "notes": data.notes,
+            "human": list(data.human_labels),
+            "sha256": content.hexdigest(),
+            "mean": mean.tolist(),
+            "std": std.tolist(),
+            "flip_keeps_label": dataset.flip_keeps_label,
+        }
+        (part / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+        try:
+            part.rename(folder)
+        except OSError:  # another process was first; its copy has the same content
+            if not folder.is_dir():
+                raise
+    except OSError as error:
+        raise BadInput(f"the cache of {dataset.name} cannot be written to {folder.parent} ({error.strerror})") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _check(name: str, data: Data) -> None:
+    K = len(data.classes)
+    for which, split in (("training", data.train), ("test", data.test)):
+        if split.images.dtype != np.uint8 or split.images.ndim != 4 or split.images.shape[-1] not in (1, 3):
+            found = f"{split.images.dtype} {split.images.shape}"
+            raise BadInput(f"{name}: its {which} images are {found}; wanted uint8 (N, H, W, C) with C 1 or 3")
+        if len(split.images) != len(split.labels) or not len(split):
+            raise BadInput(f"{name}: {len(split.images)} {which} images and {len(split.labels)} labels")
+        if split.labels.min() < 0 or split.labels.max() >= K:
+            raise BadInput(f"{name}: a {which} label lies outside 0 to {K - 1}")
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation (C,) of images (N, H, W, C), in units of the full range."""
+    values = np.arange(256) / 255
+    means, stds = [], []
+    for channel in range(images.shape[-1]):
+        share = np.bincount(images[..., channel].ravel(), minlength=256) / images[..., channel].size
+        means.append(float(share @ values))
+        stds.append(float(np.sqrt(max(share @ values**2 - means[-1] ** 2, 1e-8))))
+    return np.array(means, np.float32), np.array(stds, np.float32)
+
+
+def load(folder: Path, spec: DatasetSpec) -> Prepared:
+    """A prepared dataset with its arrays mapped into memory, cut to the subset that `spec` names. Raises BadInput."""
+    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+
+    def array(name: str) -> Any:
+        path = folder / f"{name}.npy"
+        # Copy-on-write, because torch wants arrays that it may write to.
+        return np.load(path, mmap_mode="c", allow_pickle=False) if path.is_file() else None
+
+    splits = {s: Split(array(f"{s}_images"), array(f"{s}_labels"), array(f"{s}_votes")) for s in ("train", "test")}
+    train, human = splits["train"], {kind: array(f"labels_{kind}") for kind in meta["human"]}
+    if spec.subset is not None:
+        if not len(meta["classes"]) <= spec.subset <= len(train):
+            raise BadInput(f"{spec.label}: wanted {len(meta['classes'])} to {len(train)} training images")
+        index = stratified(train.labels, spec.subset, numpy_stream(0, "subset"))
+        train, human = train.take(index), {kind: labels[index] for kind, labels in human.items()}
+    data = Data(train, splits["test"], tuple(meta["classes"]), human, tuple(meta["notes"]))
+    mean, std = np.array(meta["mean"], np.float32), np.array(meta["std"], np.float32)
+    return Prepared(data, meta["sha256"], mean, std, meta["flip_keeps_label"])
+
+
+def stratified(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`count` sorted indices into labels (N,), each class keeping its share as nearly as whole numbers allow."""
+    order = rng.permutation(len(labels))
+    classes, sizes = np.unique(labels, return_counts=True)
+    exact = sizes * count / len(labels)
+    quota = np.floor(exact).astype(int)
+    quota[np.argsort(quota - exact, kind="stable")[: count - quota.sum()]] += 1
+    chosen = [order[labels[order] == c][:q] for c, q in zip(classes, quota, strict=True)]
+    return np.sort(np.concatenate(chosen))

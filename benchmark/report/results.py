@@ -1,0 +1,82 @@
+"""results.csv: a row for every run of the grid that has ended, in grid order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..spec import RunSpec
+from ..store import Store
+
+METRICS = (
+    "acc_last", "acc_last5", "acc_val", "acc_best", "macro_acc", "nll", "ece", "brier", "aurc", "error_auroc", "msp_auroc",
+    "noise_auroc", "noise_ap", "wrong_label_fit", "vote_spearman",
+)  # fmt: skip
+COSTS = ("train_seconds", "images_per_second", "peak_memory_mb")
+COLUMNS = (
+    "dataset", "noise_kind", "noise_rate", "noise_realised", "method", "backbone", "epochs", "seed", "status", *METRICS, *COSTS,
+    "key", "recipe", "pretrained", "options", "error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of the grid, as far as it has come."""
+
+    spec: RunSpec
+    key: str
+    realised: float  #: fraction
+    imbalance: float  #: of the test set's classes
+    status: str  #: `finished`, `failed`, `started` or `missing`
+    metrics: dict[str, Any]
+    error: str | None
+
+    def row(self) -> dict[str, Any]:
+        """Its row in results.csv."""
+        spec = self.spec
+        return {
+            "dataset": spec.dataset.label,
+            "noise_kind": spec.noise_kind,
+            "noise_rate": None if spec.noise_rate is None else round(spec.noise_rate * 100, 6),
+            "noise_realised": round(self.realised * 100, 4),
+            "method": spec.method,
+            "backbone": spec.backbone,
+            "epochs": spec.recipe.epochs,
+            "seed": spec.seed,
+            "status": self.status,
+            **{name: _rounded(self.metrics.get(name)) for name in (*METRICS, *COSTS)},
+            "key": self.key,
+            "recipe": spec.recipe.label,
+            "pretrained": spec.pretrained,
+            "options": spec.options_label or None,
+            "error": self.error,
+        }
+
+
+def read_results(store: Store) -> list[Result]:
+    """Every run of the grid in its order, finished or not. Raises BadInput where the folder holds no sweep."""
+    results = []
+    for entry in store.plan():
+        folder = store.run(entry["key"])
+        status = folder.status
+        results.append(
+            Result(
+                RunSpec.from_dict(entry["spec"]),
+                entry["key"],
+                entry["realised"],
+                entry["imbalance"],
+                status,
+                folder.metrics() if status == "finished" else {},
+                folder.failure()["error"] if status == "failed" else None,
+            )
+        )
+    return results
+
+
+def results_rows(results: list[Result]) -> list[dict[str, Any]]:
+    """The rows of results.csv: the runs that have ended."""
+    return [result.row() for result in results if result.status in ("finished", "failed")]
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,183 @@
+"""Tables from results: one model of cells and captions, four formats."""
+
+from __future__ import annotations
+
+import html
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+from .results import COSTS, METRICS, Result
+
+FORMATS = ("md", "csv", "tex", "html")
+_DECIMALS = {"nll": 3, "brier": 3, "aurc": 4, "error_auroc": 3, "msp_auroc": 3, "noise_auroc": 3, "noise_ap": 3, "vote_spearman": 3}
+_TITLES = {
+    "acc_last": "accuracy, last epoch",
+    "acc_last5": "last five epochs",
+    "acc_val": "best on validation",
+    "acc_best": "best on test (oracle)",
+    "macro_acc": "mean over classes",
+    "train_seconds": "seconds",
+    "images_per_second": "images/s",
+    "peak_memory_mb": "peak MB",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in cells, with what a reader must know of it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str
+
+
+def tables(results: Sequence[Result]) -> list[Table]:
+    """The headline tables (accuracy; over classes too where they are imbalanced) and one of all metrics, for each setting.
+
+    Runs that differ in anything but the seed are never averaged: each setting (dataset, backbone, weights, recipe, epochs) has
+    its own tables, each noise its own column, each method with its options its own row.
+    """
+    made = []
+    for group in _grouped(results, _setting).values():
+        made.append(headline(group, "acc_last", "Test accuracy (%)"))
+        if max(result.imbalance for result in group) > 1.5:
+            made.append(headline(group, "macro_acc", "Mean of the classes' test accuracies (%)"))
+        made.append(details(group))
+    return made
+
+
+def headline(group: Sequence[Result], metric: str, title: str) -> Table:
+    """Methods down, noises across."""
+    noises = _grouped(group, _noise)
+    one_kind = len({result.spec.noise_kind for result in group}) == 1
+    columns = ("method", *(_noise_title(members, short=one_kind) for members in noises.values()))
+    rows = []
+    for method, of_method in _grouped(group, lambda r: (r.spec.method_label,)).items():
+        cells = [[r for r in of_method if _noise(r) == noise] for noise in noises]
+        rows.append((method[0], *(_cell(cell, metric) for cell in cells)))
+    kind = f"{group[0].spec.noise_kind} label noise, " if one_kind else ""
+    return Table(f"{title}: {_setting_title(group[0])}", columns, tuple(rows), f"{kind}{_spread(group)}; last epoch.")
+
+
+def details(group: Sequence[Result]) -> Table:
+    """One row for each noise and method, every metric that applies, each the mean over the seeds."""
+    cells = _grouped(group, lambda r: (*_noise(r), r.spec.method_label))
+    shown = [m for m in (*METRICS, *COSTS) if any(r.metrics.get(m) is not None for r in group)]
+    rows = []
+    for members in cells.values():
+        values = [_mean_text(members, metric) for metric in shown]
+        rows.append((_noise_title(members, short=False), members[0].spec.method_label, *values))
+    columns = ("noise", "method", *(_TITLES.get(metric, metric) for metric in shown))
+    return Table(
+        f"All metrics: {_setting_title(group[0])}", columns, tuple(rows), "Means over seeds; last epoch unless named otherwise."
+    )
+
+
+def render(made: Sequence[Table], results: Sequence[Result], fill: str) -> dict[str, str]:
+    """The tables as the text of table.md, table.csv, table.tex and table.html; `fill` gives the command for missing runs."""
+    notes = _notes(results, fill)
+    return {
+        "md": "\n".join(_md(table) for table in made) + "".join(f"\n{note}\n" for note in notes),
+        "csv": "\n".join(_csv(table) for table in made),
+        "tex": "\n".join(_tex(table) for table in made),
+        "html": _html(made, notes),
+    }
+
+
+def _md(table: Table) -> str:
+    safe = [[cell.replace("|", "\\|") for cell in row] for row in table.rows]
+    body = tabulate(safe, table.columns, tablefmt="pipe", disable_numparse=True, colalign=_aligned(table))
+    return f"**{table.title}**\n\n{body}\n\n{table.caption}\n"
+
+
+def _csv(table: Table) -> str:
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([f"# {table.title}. {table.caption}"])
+    writer.writerows([table.columns, *table.rows])
+    return buffer.getvalue()
+
+
+def _tex(table: Table) -> str:
+    body = tabulate(table.rows, table.columns, tablefmt="latex_booktabs", disable_numparse=True, colalign=_aligned(table))
+    caption = tabulate([[f"{table.title}. {table.caption}"]], tablefmt="latex").split("\n")[2].removesuffix(r" \\").strip()
+    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
+
+
+def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
+    parts = []
+    for table in made:
+        body = tabulate(table.rows, table.columns, tablefmt="html", disable_numparse=True, colalign=_aligned(table))
+        parts.append(f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.caption)}</p>")
+    parts += [f"<p>{html.escape(note)}</p>" for note in notes]
+    style = "body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
+    head = f'<meta charset="utf-8"><title>Results</title><style>{style}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _aligned(table: Table) -> tuple[str, ...]:
+    texts = 2 if table.columns[0] == "noise" else 1
+    return ("left",) * texts + ("right",) * (len(table.columns) - texts)
+
+
+def _notes(results: Sequence[Result], fill: str) -> list[str]:
+    notes = [f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error}" for r in results if r.error]
+    missing = [r for r in results if r.status in ("missing", "started")]
+    if missing:
+        notes.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
+    return notes
+
+
+def _setting(result: Result) -> tuple[object, ...]:
+    spec = result.spec
+    return spec.dataset.label, spec.backbone, spec.pretrained, spec.recipe.label, spec.recipe.epochs
+
+
+def _setting_title(result: Result) -> str:
+    spec = result.spec
+    weights = f" from {spec.pretrained}" if spec.pretrained else ""
+    return f"{spec.dataset.label}, backbone {spec.backbone}{weights}, {spec.recipe.epochs} epochs of recipe {spec.recipe.label}"
+
+
+def _noise(result: Result) -> tuple[object, ...]:
+    return result.spec.noise_kind, result.spec.noise_rate
+
+
+def _noise_title(members: Sequence[Result], *, short: bool) -> str:
+    spec = members[0].spec
+    realised = statistics.fmean(result.realised for result in members) * 100
+    kind = "" if short and spec.noise_rate is not None else f"{spec.noise_kind} "
+    rate = "" if spec.noise_rate is None else f"{spec.noise_rate * 100:g} % "
+    return f"{kind}{rate}(realised {realised:.2f} %)"
+
+
+def _spread(group: Sequence[Result]) -> str:
+    seeds = len({result.spec.seed for result in group})
+    return f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed (no spread can be given)"
+
+
+def _cell(members: Sequence[Result], metric: str) -> str:
+    values = [r.metrics[metric] for r in members if r.metrics.get(metric) is not None]
+    if not values:
+        return "failed" if any(r.status == "failed" for r in members) else "missing" if members else ""
+    text = f"{statistics.fmean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
+    return text if len(values) == len(members) else f"{text} ({len(values)} of {len(members)})"
+
+
+def _mean_text(members: Sequence[Result], metric: str) -> str:
+    values = [r.metrics[metric] for r in members if r.metrics.get(metric) is not None]
+    return f"{statistics.fmean(values):.{_DECIMALS.get(metric, 1 if metric in COSTS else 2)}f}" if values else ""
+
+
+def _grouped(results: Sequence[Result], by: Callable[[Result], tuple[object, ...]]) -> dict[tuple[object, ...], list[Result]]:
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for result in results:
+        groups.setdefault(by(result), []).append(result)
+    return groups

@@ -1,0 +1,182 @@
+"""What a run is, as data, and the key that names its result."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from .contract.errors import BadInput, unknown
+
+PROTOCOL = 1
+"""Raised whenever training or scoring change results; part of every key. A golden run in the tests guards it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How every method of a table is trained."""
+
+    name: str
+    epochs: int
+    batch_size: int
+    optimizer: Literal["sgd", "adam"]
+    lr: float  #: the peak rate
+    weight_decay: float
+    momentum: float  #: of SGD
+    schedule: Literal["one-cycle", "exponential"]
+    warmup: float  #: one-cycle: the share of the steps in which the rate rises from 0 to its peak; it then falls to 0
+    decay: float  #: exponential: the factor an epoch
+    flip: float  #: probability of a mirrored image, for datasets whose classes survive it
+    shift: float  #: largest shift in each direction, as a share of the image's side; the border is repeated
+    erase: float  #: probability of one erased rectangle of 2 to 25 % of the area, filled with the mean colour
+
+    @property
+    def label(self) -> str:
+        """The name, with what was changed: `common[batch_size=64]`; epochs have a column of their own."""
+        given = {k: v for k, v in asdict(self).items() if k not in ("name", "epochs") and v != getattr(RECIPES[self.name], k)}
+        return self.name + (f"[{','.join(f'{k}={v}' for k, v in given.items())}]" if given else "")
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "common": Recipe(
+        name="common",
+        epochs=12,
+        batch_size=128,
+        optimizer="sgd",
+        lr=0.1,
+        weight_decay=5e-4,
+        momentum=0.9,
+        schedule="one-cycle",
+        warmup=0.25,
+        decay=1.0,
+        flip=0.5,
+        shift=1 / 12,
+        erase=0.0,
+    ),
+}
+
+
+def recipe(name: str, epochs: int | None = None, batch_size: int | None = None) -> Recipe:
+    """A named recipe with its epochs or batch size replaced. Raises BadInput."""
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    changes = {"epochs": epochs, "batch_size": batch_size}
+    return replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Which images: `cifar10`, or `cifar10@10k`, a stratified subset of its training images."""
+
+    name: str
+    subset: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str, options: Mapping[str, Any]) -> DatasetSpec:
+        """Reads `NAME` or `NAME@COUNT`, where COUNT is like 500 or 10k. Raises BadInput."""
+        match = re.fullmatch(r"([^@]+)(?:@(\d+)(k?))?", text)
+        if match is None or (match[2] and int(match[2]) == 0):
+            raise BadInput(f"dataset '{text}': wanted NAME or NAME@COUNT, as in cifar10 or cifar10@10k")
+        count = int(match[2]) * (1000 if match[3] else 1) if match[2] else None
+        return cls(match[1], count, dict(options))
+
+    @property
+    def label(self) -> str:
+        """As in tables: `ferplus[classes=8]@10k`."""
+        options = f"[{','.join(f'{k}={v}' for k, v in self.options.items())}]" if self.options else ""
+        if self.subset is None:
+            return self.name + options
+        count = f"{self.subset // 1000}k" if self.subset % 1000 == 0 else str(self.subset)
+        return f"{self.name}{options}@{count}"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run: all that changes its result, but for the code and the contents of files (`key` adds those)."""
+
+    dataset: DatasetSpec
+    noise_kind: str  #: a file's is `file:<name>`
+    noise_rate: float | None  #: a fraction
+    method: str
+    options: Mapping[str, Any]  #: the method's options that differ from its defaults
+    backbone: str
+    pretrained: str | None
+    recipe: Recipe
+    validation: float  #: the fraction of the training set that is held out
+    precision: str
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, for spec.json."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
+        """The inverse of `to_dict`."""
+        return cls(**{**data, "dataset": DatasetSpec(**data["dataset"]), "recipe": Recipe(**data["recipe"])})
+
+    def key(self, *, code: str, noise: str, weights: str | None) -> str:
+        """16 hex digits: of the spec, the method's code, the noise artefact, the pretrained weights and the protocol."""
+        words = json.dumps([PROTOCOL, self.to_dict(), code, noise, weights], sort_keys=True)
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+    @property
+    def method_label(self) -> str:
+        """The method as in tables, with the options that were set: `scn[beta=0.5]`."""
+        return self.method + (f"[{self.options_label}]" if self.options else "")
+
+    @property
+    def options_label(self) -> str:
+        """`beta=0.5,margin=0.1`."""
+        return ",".join(f"{k}={v}" for k, v in self.options.items())
+
+
+def code_fingerprint(module_name: str) -> str:
+    """sha256 of a plugin module's code and of the sibling modules that it imports, without comments and docstrings.
+
+    So a changed method is run again, and a changed comment is not.
+    """
+    sources: dict[str, str] = {}
+    _collect(module_name, sources)
+    return hashlib.sha256(json.dumps(sorted(sources.items())).encode()).hexdigest()
+
+
+def _collect(module_name: str, sources: dict[str, str]) -> None:
+    spec = _find(module_name)
+    if spec is None or spec in sources:
+        return
+    tree = ast.parse(Path(spec).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    sources[spec] = ast.unparse(tree)
+    package = module_name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and package:
+            base = f"{package}.{node.module}" if node.level == 1 and node.module else package if node.level == 1 else node.module or ""
+            if base == package:  # `from . import _heads`
+                for alias in node.names:
+                    _collect(f"{package}.{alias.name}", sources)
+            elif base.startswith(f"{package}."):
+                _collect(base, sources)
+        elif isinstance(node, ast.Import) and package:
+            for alias in node.names:
+                if alias.name.startswith(f"{package}."):
+                    _collect(alias.name, sources)
+
+
+def _find(module_name: str) -> str | None:
+    import sys
+
+    module = sys.modules.get(module_name)
+    if module is not None:
+        return getattr(module, "__file__", None)
+    spec = importlib.util.find_spec(module_name)
+    return spec.origin if spec else None

@@ -1,0 +1,212 @@
+"""How a sweep and its runs lie on disk; nothing else knows.
+
+Every file is written beside its place and moved there whole, so that a reader never sees half of one. A run is finished
+when its metrics.json is there: it is written last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .contract.errors import BadInput
+from .spec import RunSpec
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that at any moment it is either the old one, the new one, or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).chmod(0o644)
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: array for name, array in arrays.items() if array is not None})
+    return buffer.getvalue()
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def key(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def status(self) -> str:
+        """`finished`, `failed`, `started` or `missing`."""
+        for name, status in (("metrics.json", "finished"), ("failure.json", "failed"), ("spec.json", "started")):
+            if (self.path / name).is_file():
+                return status
+        return "missing"
+
+    def begin(self, spec: RunSpec, environment: Mapping[str, Any]) -> None:
+        """What is to be run, and on what; a failure of an earlier try is forgotten."""
+        write_whole(self.path / "spec.json", _json(spec.to_dict()))
+        write_whole(self.path / "environment.json", _json(environment))
+        (self.path / "failure.json").unlink(missing_ok=True)
+
+    def spec(self) -> RunSpec:
+        """The run's spec as stored."""
+        return RunSpec.from_dict(json.loads((self.path / "spec.json").read_text(encoding="utf-8")))
+
+    def save_checkpoint(self, content: bytes) -> None:
+        """Replaces the checkpoint."""
+        write_whole(self.path / "checkpoint.pt", content)
+
+    def checkpoint(self) -> bytes | None:
+        """The last checkpoint, where there is one."""
+        path = self.path / "checkpoint.pt"
+        return path.read_bytes() if path.is_file() else None
+
+    def save_history(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """All epochs so far, a row each; the columns are those of all rows."""
+        import pandas as pd
+
+        write_whole(self.path / "history.csv", pd.DataFrame(list(rows)).to_csv(index=False).encode())
+
+    def save_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """predictions.npz or features.npz; arrays that are None are left out."""
+        write_whole(self.path / f"{name}.npz", _npz(arrays))
+
+    def save_model(self, content: bytes) -> None:
+        """The trained model as safetensors."""
+        write_whole(self.path / "model.safetensors", content)
+
+    def finish(self, metrics: Mapping[str, Any]) -> None:
+        """Declares the run finished; the checkpoint has served."""
+        write_whole(self.path / "metrics.json", _json(metrics))
+        (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def fail(self, reason: str, details: str) -> None:
+        """Records why the run failed; its checkpoint goes, because what led to the failure is in it."""
+        write_whole(self.path / "failure.json", _json({"error": reason, "details": details}))
+        (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Removes the run, finished or not; first what makes it count as finished."""
+        names = ["metrics.json", "failure.json", *(p.name for p in self.path.glob("*") if p.is_file())]
+        for name in dict.fromkeys(names):
+            (self.path / name).unlink(missing_ok=True)
+
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json of a finished run."""
+        return self._read("metrics.json")
+
+    def failure(self) -> dict[str, Any]:
+        """failure.json of a failed run."""
+        return self._read("failure.json")
+
+    def environment(self) -> dict[str, Any]:
+        """environment.json of a started run."""
+        return self._read("environment.json")
+
+    def history_rows(self) -> list[dict[str, str]]:
+        """The epochs so far as text, for the progress display."""
+        import csv
+
+        try:
+            with (self.path / "history.csv").open(encoding="utf-8", newline="") as file:
+                return list(csv.DictReader(file))
+        except FileNotFoundError:
+            return []
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{self.path / name} cannot be read: {' '.join(str(error).split())}") from None
+        return content
+
+
+class Store:
+    """One output folder."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def check_writable(self) -> None:
+        """Raises BadInput where nothing can be written; leaves no trace."""
+        above = self.root
+        while not above.exists():
+            above = above.parent
+        try:
+            if self.root.exists() and not self.root.is_dir():
+                raise BadInput(f"--out {self.root}: it is a file")
+            if not above.is_dir():
+                raise BadInput(f"--out {self.root}: {above} is a file")
+            with tempfile.TemporaryFile(dir=above):
+                pass
+        except OSError as error:
+            raise BadInput(f"--out {self.root}: it cannot be written ({error.strerror})") from None
+
+    def run(self, key: str) -> RunFolder:
+        """The folder of one run."""
+        return RunFolder(self.root / "runs" / key)
+
+    def runs(self) -> list[RunFolder]:
+        """Every run that is there, by key."""
+        with contextlib.suppress(FileNotFoundError):
+            return [RunFolder(p) for p in sorted((self.root / "runs").iterdir()) if p.is_dir()]
+        return []
+
+    def save_noise(self, sha256: str, content: bytes) -> None:
+        """Keeps a noise artefact under its name."""
+        path = self.noise_path(sha256)
+        if not path.is_file():
+            write_whole(path, content)
+
+    def noise_path(self, sha256: str) -> Path:
+        """Where the artefact of that name lies."""
+        return self.root / "noise" / f"{sha256}.npz"
+
+    def sweep_text(self) -> str | None:
+        """sweep.toml, where there is one."""
+        path = self.root / "sweep.toml"
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+    def save_sweep(self, text: str) -> None:
+        """Replaces sweep.toml."""
+        write_whole(self.root / "sweep.toml", text.encode())
+
+    def save_plan(self, rows: list[dict[str, Any]]) -> None:
+        """Keeps the whole grid in order, a line a run, so that tables can show what is missing."""
+        write_whole(self.root / "grid.json", _json(rows))
+
+    def plan(self) -> list[dict[str, Any]]:
+        """The whole grid in order. Raises BadInput where the folder holds no sweep."""
+        path = self.root / "grid.json"
+        if not path.is_file():
+            raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        return rows
+
+    def save_result(self, name: str, content: str) -> None:
+        """results.csv or a table."""
+        write_whole(self.root / name, content.encode())

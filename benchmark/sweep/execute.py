@@ -1,0 +1,243 @@
+"""One run from its spec to its stored result: the only place where training meets the reference labels, to judge."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..contract.errors import BadInput
+from ..contract.registry import load_plugins
+from ..data import Prepared, load, stratified
+from ..noise import read_artefact
+from ..score import accuracy, score_test, score_training, select
+from ..spec import RunSpec
+from ..store import RunFolder, Store
+from ..streams import numpy_stream
+from ..train.pretrained import read_weights
+from ..train.trainer import Diverged, Predicted, Trainer
+from ..train.training_set import Augmentation, DeviceSet
+from .plan import Job
+from .sweep import checked_options
+
+FEATURE_IMAGES = 1000
+
+
+def execute(job: Job, root: Path) -> str:
+    """Does a job, or goes on with it where it was interrupted; gives its status. Only an interrupt ends in an exception."""
+    folder = Store(root).run(job.key)
+    if folder.status == "finished":
+        return "finished"
+    try:
+        _execute(job, root, folder)
+    except (Exception, SystemExit) as error:  # a run that fails is recorded, whatever its plugin raised, and harms no other
+        folder.fail(_reason(error), traceback.format_exc())
+        return "failed"
+    return "finished"
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, Diverged | BadInput):
+        return text
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return "out of memory on the device; a smaller --batch-size may fit"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _execute(job: Job, root: Path, folder: RunFolder) -> None:
+    torch.set_num_threads(job.threads)
+    torch.use_deterministic_algorithms(job.device == "cpu")
+    spec, device = job.spec, torch.device(job.device)
+    data = load(job.cache, spec.dataset)
+    _, given = read_artefact(Store(root).noise_path(job.noise_sha256))
+    kept, held_out = _hold_out(given, spec)
+    sets = _Sets(data, given, kept, held_out, spec, device)
+    plugins = load_plugins(job.plugins)
+    method = plugins.methods[spec.method]
+    weights = (str(spec.pretrained), read_weights(job.weights)) if job.weights else None
+    trainer = Trainer(
+        method,
+        checked_options(spec.method, method.Config, spec.options),
+        sets.train,
+        sets.validation,
+        num_classes=len(data.data.classes),
+        recipe=spec.recipe,
+        backbone=spec.backbone,
+        precision=spec.precision,
+        seed=spec.seed,
+        weights=weights,
+    )
+    matched = [str(match) for match in trainer.matches]
+    folder.begin(spec, environment(job) | {"noise_sha256": job.noise_sha256, "noise_realised": job.realised, "pretrained": matched})
+    history = _resume(trainer, folder)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    while trainer.finished < trainer.epochs:
+        history.append(_epoch(trainer, sets, data, given))
+        folder.save_checkpoint(_checkpoint(trainer, history))
+        folder.save_history(history)
+    _finish(trainer, sets, data, given, history, folder)
+
+
+class _Sets:
+    """The same images thrice, as training, held-out and test set; only the first two know labels, the given ones."""
+
+    def __init__(
+        self,
+        data: Prepared,
+        given: NDArray[np.int64],
+        kept: NDArray[np.int64],
+        held_out: NDArray[np.int64] | None,
+        spec: RunSpec,
+        device: torch.device,
+    ):
+        common: dict[str, Any] = {"mean": data.mean, "std": data.std, "device": device}
+        recipe, side = spec.recipe, max(data.data.train.images.shape[1:3])
+        augmentation = Augmentation(
+            flip=recipe.flip if data.flip_keeps_label else 0.0, shift=round(recipe.shift * side), erase=recipe.erase
+        )
+        images = data.data.train.images
+        self.kept, self.held_out = kept, held_out
+        self.train = DeviceSet(images, given, kept, augmentation=augmentation, **common)
+        self.validation = None if held_out is None else DeviceSet(images, given, held_out, **common)
+        self.test = DeviceSet(data.data.test.images, None, None, **common)
+
+
+def _hold_out(given: NDArray[np.int64], spec: RunSpec) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Which training images are trained on, and which are held out (None where none are), stratified by given label."""
+    everything = np.arange(len(given))
+    if not spec.validation:
+        return everything, None
+    held_out = stratified(given, round(spec.validation * len(given)), numpy_stream(spec.seed, "validation"))
+    return np.setdiff1d(everything, held_out), held_out
+
+
+def _epoch(trainer: Trainer, sets: _Sets, data: Prepared, given: NDArray[np.int64]) -> dict[str, Any]:
+    """Trains an epoch and evaluates it; its row of the history."""
+    row: dict[str, Any] = trainer.train_epoch()
+    row["test_accuracy"] = accuracy(trainer.predict(sets.test, "test").logits, data.data.test.labels)
+    if sets.validation is not None:
+        predicted = trainer.predict(sets.validation, "validation")
+        row["validation_accuracy"] = accuracy(predicted.logits, given[sets.held_out])
+    return row
+
+
+def _checkpoint(trainer: Trainer, history: list[dict[str, Any]]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"trainer": trainer.state_dict(), "history": history}, buffer)
+    return buffer.getvalue()
+
+
+def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
+    """Goes on from the checkpoint, where there is one; gives the history so far."""
+    content = folder.checkpoint()
+    if content is None:
+        return []
+    state = torch.load(io.BytesIO(content), map_location=trainer.device, weights_only=True)
+    trainer.load_state_dict(state["trainer"])
+    history: list[dict[str, Any]] = state["history"]
+    folder.save_history(history)
+    return history
+
+
+def _finish(
+    trainer: Trainer, sets: _Sets, data: Prepared, given: NDArray[np.int64], history: list[dict[str, Any]], folder: RunFolder
+) -> None:
+    """Predicts, scores and stores; the metrics last, because they declare the run finished."""
+    from safetensors.torch import save
+
+    test, train = trainer.predict(sets.test, "test"), trainer.predict(sets.train, "training")
+    noise_score = trainer.noise_score(train)
+    _check_finite(test, train, noise_score)
+    predicted, reference = train.logits.argmax(axis=1), np.asarray(data.data.train.labels)[sets.kept]
+    seen = given[sets.kept]
+    votes = data.data.test.votes
+    folder.save_arrays(
+        "predictions",
+        {
+            "test_logits": test.logits,
+            "test_uncertainty": test.uncertainty,
+            "test_reference": data.data.test.labels,
+            "test_votes": votes,
+            "train_index": sets.kept,
+            "train_given": seen,
+            "train_predicted": predicted,
+            "train_uncertainty": train.uncertainty,
+            "train_noise_score": noise_score,
+        },
+    )
+    features = trainer.features(sets.test, FEATURE_IMAGES)
+    if features is not None:
+        folder.save_arrays("features", {"features": features})
+    state = {name: tensor.cpu().contiguous().clone() for name, tensor in trainer.method.state_dict().items()}
+    folder.save_model(save(state, metadata={"method": trainer.method.name}))
+    validation = [row["validation_accuracy"] for row in history] if sets.validation is not None else None
+    samples = sum(row["samples"] for row in history)
+    folder.finish(
+        {
+            **select([row["test_accuracy"] for row in history], validation),
+            **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
+            **score_training(predicted, seen, reference, noise_score),
+            "train_seconds": round(trainer.seconds, 3),
+            "images_per_second": round(samples / trainer.seconds, 1),
+            "peak_memory_mb": round(_peak_memory(trainer.device) / 2**20, 1),
+        }
+    )
+
+
+def _check_finite(test: Predicted, train: Predicted, noise_score: NDArray[np.float32]) -> None:
+    for name, array in (("logits", test.logits), ("uncertainties", test.uncertainty), ("noise scores", noise_score)):
+        if not np.isfinite(array).all():
+            raise Diverged(f"the method's {name} are not all finite")
+    if not np.isfinite(train.logits).all():
+        raise Diverged("the method's logits for the training images are not all finite")
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes: on CUDA those that tensors took at most; elsewhere the worker process's largest size so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def environment(job: Job) -> Mapping[str, Any]:
+    """What a result may depend on besides its spec: machine and versions; no names of hosts or users."""
+    import timm
+
+    cuda = job.device == "cuda"
+    return {
+        "device": torch.cuda.get_device_name() if cuda else job.device,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": job.threads,
+        "precision": job.spec.precision,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "numpy": np.__version__,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

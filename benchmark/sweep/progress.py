@@ -1,0 +1,129 @@
+"""Shows a sweep while it runs, on standard error: a live table on a terminal, one plain line an epoch elsewhere.
+
+It reads the histories that the runs write, so it works however and wherever the runs are done.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from ..store import Store
+from .plan import Job
+
+
+def run_label(job: Job) -> str:
+    """`rul, symmetric 20 %, seed 0`."""
+    spec = job.spec
+    rate = "" if spec.noise_rate is None else f" {spec.noise_rate * 100:g} %"
+    return f"{spec.method_label}, {spec.noise_kind}{rate}, seed {spec.seed}"
+
+
+class Progress:
+    """A context in which the runs' progress is shown; `say` prints a line at any time."""
+
+    def __init__(self, store: Store, jobs: Sequence[Job], workers: int, skipped: int, quiet: bool):
+        self._store, self._jobs = store, {job.key: job for job in jobs}
+        self._rows: dict[str, list[dict[str, str]]] = {}
+        self._ended: dict[str, str] = {}
+        self._shown: set[str] = set()  # ended, and all its epochs were read
+        self._workers, self._skipped, self._quiet = workers, skipped, quiet
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._live: Any = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if not self._quiet:
+            done = f", {self._skipped} done before" if self._skipped else ""
+            self.say(f"{len(self._jobs)} runs to do{done}, {min(self._workers, max(1, len(self._jobs)))} at a time")
+            if sys.stderr.isatty() and self._jobs:
+                from rich.console import Console
+                from rich.live import Live
+
+                self._live = Live(self._table(), console=Console(stderr=True), refresh_per_second=4)
+                self._live.__enter__()
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._quiet:
+            return
+        self._stop.set()
+        self._thread.join()
+        self._poll()
+        if self._live is not None:
+            self._live.__exit__(kind, error, trace)
+
+    def say(self, line: str) -> None:
+        """Prints a line on standard error."""
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def finish(self, key: str, status: str) -> str:
+        """Takes note that a run has ended; gives back its status."""
+        with self._lock:
+            self._ended[key] = status
+        if not self._quiet:
+            self._poll()
+            if self._live is None or status == "failed":
+                why = f": {self._store.run(key).failure()['error']}" if status == "failed" else ""
+                self.say(f"[{len(self._ended)}/{len(self._jobs)}] {run_label(self._jobs[key])}: {status}{why}")
+        return status
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            self._poll()
+
+    def _poll(self) -> None:
+        with self._lock:
+            for key, job in self._jobs.items():
+                if key in self._shown:
+                    continue
+                rows = self._store.run(key).history_rows()
+                if self._live is None:
+                    for row in rows[len(self._rows.get(key, [])) :]:
+                        print(f"  {run_label(job)}: {_epoch_text(row, job)}", file=sys.stderr, flush=True)
+                self._rows[key] = rows
+                if key in self._ended:
+                    self._shown.add(key)
+            if self._live is not None:
+                self._live.update(self._table())
+
+    def _table(self) -> Any:
+        from rich.table import Table
+
+        table = Table(box=None, caption=self._caption(), caption_justify="left")
+        for name in ("run", "status", "last epoch"):
+            table.add_column(name)
+        for key, job in self._jobs.items():
+            rows = self._rows.get(key, [])
+            status = self._ended.get(key, "running" if rows else "")
+            if status == "running":
+                table.add_row(run_label(job), status, _epoch_text(rows[-1], job))
+        return table
+
+    def _caption(self) -> str:
+        ended = list(self._ended.values())
+        epochs = sum(len(rows) for rows in self._rows.values())
+        wanted = sum(job.spec.recipe.epochs for job in self._jobs.values())
+        seconds = time.monotonic() - self._started
+        left = f", about {_duration(seconds * (wanted - epochs) / epochs)} left" if 0 < epochs < wanted else ""
+        failed = f", {ended.count('failed')} failed" if "failed" in ended else ""
+        return f"{ended.count('finished')} of {len(self._jobs)} finished{failed}{left}"
+
+
+def _epoch_text(row: dict[str, str], job: Job) -> str:
+    return (
+        f"epoch {row['epoch']}/{job.spec.recipe.epochs}, loss {float(row['loss']):.3f}, "
+        f"test accuracy {float(row['test_accuracy']):.1f} %, {float(row['seconds']):.1f} s"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,129 @@
+"""Backbones: a small residual network for 32 to 64 px images, and every timm model by name, as feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..contract.errors import BadInput, unknown
+from ..contract.method import Backbone
+
+SMALL = "small"
+SHOWN = {
+    SMALL: "residual network for 32 to 64 px images, 1.2 M parameters: the default",
+    "resnet18": "ResNet-18 as in the RUL and SCN code (timm)",
+}
+
+
+def known_backbones() -> list[str]:
+    """Every name that `--backbone` takes."""
+    import timm
+
+    return [SMALL, *timm.list_models()]
+
+
+def check_backbone(name: str) -> None:
+    """Raises BadInput, with the nearest name, for a backbone that does not exist."""
+    if name not in SHOWN and name not in (names := known_backbones()):
+        raise unknown("backbone", name, names)
+
+
+def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str) -> Backbone:
+    """A freshly initialised backbone for images (C, H, W); weights come from torch's global stream. Raises BadInput."""
+    net = SmallResNet(image_shape) if name == SMALL else TimmMap(name, image_shape)
+    return PrecisionBackbone(net, image_shape, precision)
+
+
+class PrecisionBackbone(Backbone):
+    """A network of feature maps run in the precision of the run; what is built on top of it stays in float32."""
+
+    def __init__(self, net: SmallResNet | TimmMap, image_shape: tuple[int, int, int], precision: str):
+        super().__init__()
+        self.net = net.to(memory_format=torch.channels_last)
+        self.stages: Sequence[nn.Module] = net.stages  # type: ignore[assignment]
+        self.precision = precision
+        self.feature_shape = self._shape(image_shape)
+
+    @torch.no_grad()
+    def _shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        was_training = self.training
+        shape = self.eval()(torch.zeros(2, *image_shape)).shape[1:]
+        self.train(was_training)
+        return tuple(shape)
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            maps: Tensor = self.net(images)
+        return maps.float()
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions with a shortcut (He et al. 2016); the first may halve the map."""
+
+    def __init__(self, width_in: int, width: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        same = stride == 1 and width_in == width
+        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x), inplace=True)
+
+
+class SmallResNet(nn.Module):
+    """The default backbone: a 3x3 stem, which halves images over 32 px, and four residual blocks, of which three halve the map."""
+
+    def __init__(self, image_shape: tuple[int, int, int], widths: tuple[int, ...] = (32, 64, 128, 256)):
+        super().__init__()
+        C, H, W = image_shape
+        stride = 2 if max(H, W) > 32 else 1
+        self.stem = nn.Sequential(
+            nn.Conv2d(C, widths[0], 3, stride, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
+        )
+        self.stages = nn.Sequential(
+            *[Block(a, b, 1 if k == 0 else 2) for k, (a, b) in enumerate(zip((widths[0], *widths), widths, strict=False))]
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.stages(self.stem(images))  # type: ignore[no-any-return]
+
+
+class TimmMap(nn.Module):
+    """A timm model's last feature map, (B, D, h, w), whatever the model's own layout is."""
+
+    def __init__(self, name: str, image_shape: tuple[int, int, int]):
+        super().__init__()
+        import timm
+
+        C, H, W = image_shape
+        settings: dict[str, Any] = {"in_chans": C, "num_classes": 0, "global_pool": ""}
+        try:
+            self.model = timm.create_model(name, **settings, img_size=(H, W))
+        except TypeError:  # convolutional models take any size and know no such argument
+            self.model = timm.create_model(name, **settings)
+        except (AssertionError, ValueError, RuntimeError) as error:
+            raise BadInput(f"backbone '{name}' cannot be built for {H}x{W} images ({error})") from None
+        info = getattr(self.model, "feature_info", None) or []
+        self.stages = [self.model.get_submodule(stage["module"]) for stage in info]
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.model(images)
+        if out.ndim == 3:  # (B, tokens, D): the class and register tokens come first
+            tokens = out[:, getattr(self.model, "num_prefix_tokens", 0) :]
+            side = round(tokens.shape[1] ** 0.5)
+            grid = getattr(getattr(self.model, "patch_embed", None), "grid_size", (side, side))
+            return tokens.transpose(1, 2).reshape(len(out), -1, *grid)
+        if out.ndim == 4 and out.shape[1] != self.model.num_features and out.shape[-1] == self.model.num_features:
+            return out.permute(0, 3, 1, 2)
+        return out if out.ndim == 4 else out[:, :, None, None]

@@ -1,0 +1,42 @@
+"""Where a run happens, and in which precision."""
+
+from __future__ import annotations
+
+import torch
+
+from ..contract.errors import BadInput, unknown
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device to run on; `auto` prefers CUDA, then MPS. Raises BadInput."""
+    if name not in DEVICES:
+        raise unknown("device", name, DEVICES)
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(n for n in ("cuda", "mps", "cpu") if available[n])
+    if not available[name]:
+        raise BadInput(f"--device {name}: this machine has none; there are: {', '.join(n for n, here in available.items() if here)}")
+    return torch.device(name)
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """`fp32` or `bf16`; `auto` takes bf16 where the device computes in it natively. Raises BadInput."""
+    if name not in PRECISIONS:
+        raise unknown("precision", name, PRECISIONS)
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        flags = torch.cpu.get_capabilities()
+        return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+    except AttributeError:  # torch before 2.9 tells less
+        known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return bool(known and known())

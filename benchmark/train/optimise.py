@@ -1,0 +1,65 @@
+"""A recipe's optimiser and schedule over the groups that a method asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..spec import Recipe
+
+
+def schedule_factor(recipe: Recipe, progress: float, epochs: int) -> float:
+    """The rate over its peak after the share `progress` in [0, 1] of a stage of `epochs` epochs."""
+    if recipe.schedule == "exponential":
+        return float(recipe.decay ** math.floor(progress * epochs + 1e-9))
+    if progress < recipe.warmup:
+        return progress / recipe.warmup
+    return (1 - progress) / (1 - recipe.warmup)
+
+
+class Optimiser:
+    """The optimisers of one stage: one for each kind that the method's groups name, stepped as one."""
+
+    def __init__(self, groups: list[dict[str, Any]], recipe: Recipe, device: torch.device):
+        self.recipe = recipe
+        by_kind: dict[str, list[dict[str, Any]]] = {}
+        for group in groups:
+            group = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, **group}
+            kind = group.pop("optimizer", recipe.optimizer)
+            group["constant"] = group.pop("schedule", None) == "constant"
+            group["peak"] = group["lr"]
+            by_kind.setdefault(kind, []).append(group)
+        fused = device.type in ("cpu", "cuda")
+        self.parts: list[torch.optim.Optimizer] = []
+        for kind, members in by_kind.items():
+            if kind == "sgd":
+                self.parts.append(torch.optim.SGD(members, lr=recipe.lr, momentum=recipe.momentum, fused=fused))
+            elif kind == "adam":
+                self.parts.append(torch.optim.Adam(members, lr=recipe.lr, fused=fused))
+            else:
+                raise ValueError(f"a parameter group wants the optimizer '{kind}'; there are sgd and adam")
+
+    def set_progress(self, progress: float, epochs: int) -> None:
+        """Sets every group's rate for the share `progress` of the stage."""
+        factor = schedule_factor(self.recipe, progress, epochs)
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = group["peak"] * (1.0 if group["constant"] else factor)
+
+    def step(self) -> None:
+        """One step on the gradients that are there; they are then dropped."""
+        for part in self.parts:
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """For the checkpoint."""
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, states: list[Mapping[str, Any]]) -> None:
+        """The inverse of `state_dict`."""
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(dict(state))

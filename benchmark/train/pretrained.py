@@ -1,0 +1,80 @@
+"""Pretrained weights from a file into a backbone, with an account of what fitted."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..contract.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Match:
+    """How many of a network's tensors a file filled."""
+
+    file: str
+    filled: int
+    wanted: int
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.filled} of the backbone's {self.wanted} tensors filled"
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Tensors by name from .safetensors or a torch checkpoint, read as data only (`weights_only`).
+
+    A checkpoint may hold them under `state_dict` (as resnet18_msceleb.pth does), `model` or `model_state_dict`, and with
+    DataParallel's `module.` before each name. Raises BadInput.
+    """
+    if not file.is_file():
+        raise BadInput(f"--pretrained {file}: there is no such file")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(file)
+        else:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadInput(f"--pretrained {file}: it holds more than weights, or is damaged ({_first_line(error)})") from None
+    except Exception as error:  # zip, safetensors and torch each raise types of their own
+        raise BadInput(f"--pretrained {file}: it cannot be read ({type(error).__name__}: {_first_line(error)})") from None
+    for name in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}
+    if not tensors:
+        raise BadInput(f"--pretrained {file}: it holds no tensors by name")
+    return {k.removeprefix("module."): v for k, v in tensors.items()}
+
+
+def fill(net: nn.Module, weights: dict[str, Tensor], file: str) -> Match:
+    """Copies into `net` every tensor of `weights` that has its name and shape. Raises BadInput where none has.
+
+    A first convolution for colour is summed over its channels where the images are grey: the same as showing it grey thrice.
+    """
+    own = net.state_dict()
+    fitting = {}
+    for name, tensor in weights.items():
+        target = own.get(name)
+        if target is None:
+            continue
+        if target.ndim == 4 and target.shape[1] == 1 and tensor.ndim == 4 and tensor.shape[1] == 3:
+            tensor = tensor.sum(dim=1, keepdim=True)
+        if tensor.shape == target.shape:
+            fitting[name] = tensor
+    parameters = {name for name, _ in net.named_parameters()}
+    if not parameters & fitting.keys():
+        first = ", ".join(sorted(parameters)[:2])
+        raise BadInput(f"--pretrained {file}: none of its {len(weights)} tensors fits the backbone (which has {first}, …)")
+    net.load_state_dict(fitting, strict=False)
+    return Match(file, len(fitting), len(own))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else "no reason given"

@@ -1,0 +1,194 @@
+"""The one harness: it trains any method, epoch by epoch, and knows of none.
+
+A trainer holds the given labels only. Whoever drives it evaluates, stores and judges between the epochs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..contract.method import Backbone, Batch, Method, Prediction, Task
+from ..spec import Recipe
+from ..streams import derive
+from .backbones import build_backbone
+from .optimise import Optimiser
+from .pretrained import Match, fill
+from .training_set import DeviceSet
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A whole split's predictions, in the split's order."""
+
+    logits: NDArray[np.float32]  #: (N, K)
+    uncertainty: NDArray[np.float32]  #: (N,)
+
+
+class Trainer:
+    """One run's training, from its first epoch to its last."""
+
+    def __init__(
+        self,
+        method: type[Method],
+        config: Any,
+        training_set: DeviceSet,
+        validation_set: DeviceSet | None,
+        *,
+        num_classes: int,
+        recipe: Recipe,
+        backbone: str,
+        precision: str,
+        seed: int,
+        weights: tuple[str, Mapping[str, Tensor]] | None = None,
+    ):
+        """`weights`: a file's name and its tensors, for every backbone that the method makes."""
+        self.training_set, self.validation_set = training_set, validation_set
+        self.recipe, self.seed = recipe, seed
+        self.device = training_set.device
+        self.matches: list[Match] = []
+        self._backbone, self._precision, self._weights, self._made = backbone, precision, weights, 0
+        task = Task(
+            num_classes, len(training_set), training_set.image_shape, recipe.epochs, recipe.batch_size, self._make_backbone
+        )
+        self._seed("method")
+        self.method = method(task, config).to(self.device)
+        self.stages = self.method.stages(recipe.epochs)
+        self.epochs = sum(self.stages)
+        self.finished = 0  #: epochs that are done
+        self.seconds = 0.0  #: spent in them
+        self.optimiser: Optimiser | None = None
+
+    def _make_backbone(self) -> Backbone:
+        """The k-th call's weights come from the k-th stream, and leave the method's own stream as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self.seed, "weights", self._made))
+            backbone = build_backbone(self._backbone, self.training_set.image_shape, self._precision)
+        self._made += 1
+        if self._weights is not None:
+            file, tensors = self._weights
+            self.matches.append(fill(backbone.net.model if hasattr(backbone.net, "model") else backbone.net, dict(tensors), file))
+        return backbone
+
+    def _seed(self, purpose: str, *counters: int) -> None:
+        torch.manual_seed(derive(self.seed, purpose, *counters))
+
+    def _stage_of(self, epoch: int) -> tuple[int, int]:
+        """The stage that an epoch belongs to, and its number within it."""
+        stage = 0
+        while epoch >= self.stages[stage]:
+            epoch -= self.stages[stage]
+            stage += 1
+        return stage, epoch
+
+    def train_epoch(self) -> dict[str, float]:
+        """One epoch; gives its row of the history. Raises Diverged."""
+        started = time.perf_counter()
+        method, epoch = self.method, self.finished
+        stage, within = self._stage_of(epoch)
+        method.stage, method.epoch, method.logged = stage, epoch, {}
+        if within == 0:
+            self._seed("stage", stage)
+            method.begin_stage(stage, self.training_set)
+            self.optimiser = Optimiser(method.param_groups(self.recipe.lr), self.recipe, self.device)
+        assert self.optimiser is not None
+        self._seed("epoch", epoch)
+        self.training_set.seed_augmentation(derive(self.seed, "augmentation", epoch))
+        chosen = method.begin_epoch(epoch, self.training_set)
+        batches = self._batches(chosen, epoch)
+        method.train()
+        total = torch.zeros((), device=self.device)
+        for k, index in enumerate(batches):
+            self.optimiser.set_progress((within + k / len(batches)) / self.stages[stage], self.stages[stage])
+            images = self.training_set.images(index, augmented=True)
+            loss = method.training_step(Batch(images, self.training_set.labels[index], index, self.training_set))
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            method.after_step()
+            total += loss.detach()
+        method.end_epoch(epoch, self.training_set)
+        self.finished += 1
+        if self.finished == self.epochs:
+            method.eval()
+            self._seed("end")
+            method.end_training(self.training_set, self.validation_set)
+        mean_loss = float(total) / max(1, len(batches))  # the epoch's one wait for the device
+        if not np.isfinite(mean_loss):
+            raise Diverged(f"the loss was {mean_loss} in epoch {epoch + 1} of {self.epochs}")
+        seconds = time.perf_counter() - started
+        self.seconds += seconds
+        samples = sum(len(index) for index in batches)
+        row = {"epoch": epoch + 1, "stage": stage, "loss": mean_loss, "samples": samples, "seconds": seconds}
+        return row | {name: float(value / count) for name, (value, count) in method.logged.items()}
+
+    def _batches(self, chosen: Tensor | None, epoch: int) -> list[Tensor]:
+        """The epoch's batches of indices, in a random order; a last batch of one joins the one before it."""
+        everything = torch.arange(len(self.training_set)) if chosen is None else chosen.cpu()
+        if len(everything) < 2:
+            raise ValueError(f"epoch {epoch + 1} has {len(everything)} training images; batch norms need two")
+        generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
+        order = everything[torch.randperm(len(everything), generator=generator)].to(self.device)
+        batches = list(order.split(self.recipe.batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1:  # batch norms cannot learn from one image
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
+
+    @torch.no_grad()
+    def predict(self, images: DeviceSet, purpose: str) -> Predicted:
+        """Predictions for all of a set's plain images; the global stream is seeded by purpose and epoch."""
+        self._seed(purpose, self.finished)
+        self.method.eval()
+        parts = [self.method.predict(batch.images) for batch in images.batches()]
+        return Predicted(
+            torch.cat([p.logits for p in parts]).float().cpu().numpy(),
+            torch.cat([p.uncertainty for p in parts]).float().cpu().numpy(),
+        )
+
+    @torch.no_grad()
+    def noise_score(self, predicted: Predicted) -> NDArray[np.float32]:
+        """(N,) the method's noise scores, given its predictions for the training images."""
+        self._seed("noise score")
+        self.method.eval()
+        on_device = Prediction(*(torch.from_numpy(a).to(self.device) for a in (predicted.logits, predicted.uncertainty)))
+        score: NDArray[np.float32] = self.method.noise_score(on_device, self.training_set).float().cpu().numpy()
+        return score
+
+    @torch.no_grad()
+    def features(self, images: DeviceSet, count: int) -> NDArray[np.float16] | None:
+        """(count, D) features of the first images of a set, or None where the method shows none."""
+        self._seed("features")
+        self.method.eval()
+        index = torch.arange(min(count, len(images)), device=self.device)
+        parts = [self.method.features(batch.images) for batch in images.batches(index)]
+        shown = [p.float().cpu() for p in parts if p is not None]
+        return torch.cat(shown).half().numpy() if shown else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the epochs so far have changed; random streams are derived and need no saving."""
+        assert self.optimiser is not None
+        return {
+            "method": self.method.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "finished": self.finished,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state_dict` was taken."""
+        self.finished, self.seconds = state["finished"], state["seconds"]
+        self.method.stage, _ = self._stage_of(self.finished - 1)
+        self.method.epoch = self.finished - 1
+        self.method.load_state_dict(state["method"])
+        self.optimiser = Optimiser(self.method.param_groups(self.recipe.lr), self.recipe, self.device)
+        self.optimiser.load_state_dict(state["optimiser"])

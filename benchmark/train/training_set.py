@@ -1,0 +1,111 @@
+"""The images on the device: one uint8 tensor from which any sample is read, shifted, mirrored and normalised in one gather."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..contract.method import Batch
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What changes from view to view; parameters are drawn per image."""
+
+    flip: float = 0.0  #: probability of a mirrored image
+    shift: int = 0  #: largest shift in pixels, each way; the border is repeated
+    erase: float = 0.0  #: probability of an erased rectangle
+    erase_area: tuple[float, float] = (0.02, 0.25)  #: of the image, uniform; sides' ratio log-uniform in 0.3 to 3.3
+
+
+class DeviceSet:
+    """Images with their given labels, on one device. Implements the contract's `TrainingSet`."""
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64] | None,
+        rows: NDArray[np.int64] | None,
+        *,
+        mean: NDArray[np.float32],
+        std: NDArray[np.float32],
+        device: torch.device,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+    ):
+        """Images (N, H, W, C); labels (N,), or None where nothing may be known; `rows` (M,): which of them are in this set.
+
+        On the CPU the pixels stay where they are, in the memory-mapped cache that all processes share.
+        """
+        self._pixels = torch.from_numpy(images).to(device)
+        self._rows = torch.arange(len(images)) if rows is None else torch.from_numpy(rows)
+        self._rows = self._rows.to(device)
+        given = np.zeros(len(images), np.int64) if labels is None else labels
+        self.labels = torch.from_numpy(given).to(device)[self._rows]
+        self.device, self.augmentation = device, augmentation
+        self._scale = torch.from_numpy(1 / (255 * std)).to(device)
+        self._offset = torch.from_numpy(-mean / std).to(device)
+        self._generator = torch.Generator(device)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, H, W, C = self._pixels.shape
+        return C, H, W
+
+    @property
+    def evaluation_batch(self) -> int:
+        """Images in a batch without gradients: about a million pixels, which fills the units and spares the memory."""
+        _, H, W = self.image_shape
+        return max(16, min(1024, 2**20 // (H * W)))
+
+    def seed_augmentation(self, seed: int) -> None:
+        """Starts the stream of augmentation anew; the harness does so before each epoch."""
+        self._generator.manual_seed(seed)
+
+    def images(self, index: Tensor, *, augmented: bool = False) -> Tensor:
+        """Normalised float32 images (B, C, H, W), channels last in memory, at `index` (B,)."""
+        rows = self._rows[index]
+        pixels = self._augmented(rows) if augmented else self._pixels[rows]
+        return torch.addcmul(self._offset, pixels.float(), self._scale).permute(0, 3, 1, 2)
+
+    def batches(self, index: Tensor | None = None, *, augmented: bool = False) -> Iterator[Batch]:
+        """The samples at `index`, or all, in order, in large batches."""
+        index = torch.arange(len(self), device=self.device) if index is None else index
+        for part in index.split(self.evaluation_batch):
+            yield Batch(self.images(part, augmented=augmented), self.labels[part], part, self)
+
+    def _augmented(self, rows: Tensor) -> Tensor:
+        """uint8 (B, H, W, C): each image shifted and mirrored by index arithmetic, while it is read."""
+        _, H, W, _ = self._pixels.shape
+        B, a = len(rows), self.augmentation
+        draw = torch.rand(3, B, 1, generator=self._generator, device=self.device)
+        dy, dx = ((draw[:2] * (2 * a.shift + 1)).long() - a.shift).unbind()
+        y = (torch.arange(H, device=self.device) + dy).clamp_(0, H - 1)
+        x = (torch.arange(W, device=self.device) + dx).clamp_(0, W - 1)
+        x = torch.where(draw[2] < a.flip, W - 1 - x, x)
+        pixels = self._pixels[rows[:, None, None], y[:, :, None], x[:, None, :]]
+        return self._erased(pixels) if a.erase else pixels
+
+    def _erased(self, pixels: Tensor) -> Tensor:
+        """One rectangle of some images (B, H, W, C) replaced by the mean colour (random erasing, Zhong et al. 2020)."""
+        B, H, W, _ = pixels.shape
+        draw = torch.rand(5, B, 1, generator=self._generator, device=self.device)
+        low, high = self.augmentation.erase_area
+        area = (low + (high - low) * draw[0]) * H * W
+        ratio = (math.log(0.3) + (math.log(3.3) - math.log(0.3)) * draw[1]).exp()
+        h, w = (area * ratio).sqrt().clamp(max=H - 1), (area / ratio).sqrt().clamp(max=W - 1)
+        top, left = draw[2] * (H - h), draw[3] * (W - w)
+        y, x = torch.arange(H, device=self.device), torch.arange(W, device=self.device)
+        inside = ((y >= top) & (y < top + h))[:, :, None] & ((x >= left) & (x < left + w))[:, None, :]
+        inside &= (draw[4] < self.augmentation.erase)[:, :, None]
+        mean = (-self._offset / self._scale).round().to(torch.uint8)
+        return torch.where(inside[..., None], mean, pixels)

@@ -1,0 +1,77 @@
+"""Data uncertainty learning, classification form: an image's feature is a Gaussian, and the classifier sees a draw from it.
+
+Two heads read the feature map: a mean mu and a log-variance, both (B, D). With eps ~ N(0, I) drawn anew at each step,
+
+    z = mu + exp(logvar / 2) * eps,        L = CE(W z, y) + lambda * KL(N(mu, sigma^2) || N(0, I)),
+    KL = -1/2 * sum_d (1 + logvar - mu^2 - exp(logvar)).
+
+The draws force noise on images whose variance is large, the KL term keeps the variance from vanishing. Prediction uses mu.
+Uncertainty: the harmonic mean of sigma^2 over the D dimensions, as the paper measures it.
+
+Deviations:
+- No official code was released; the unofficial dul-pytorch is followed for the heads and for the KL term (summed over
+  dimensions, averaged over the batch). It ships lambda = 0 with the comment that 0.01 is the default: 0.01 is used, as in the paper.
+- The paper's classifier is a margin softmax over face identities; here, a linear layer over the classes.
+- The embedding has 64 dimensions, as RUL's copy of these heads, not the 512 of face recognition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from benchmark.contract import Batch, Method, Paper, Prediction, Task
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._heads import embedding_head
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of DUL."""
+
+    kl_weight: float = 0.01  # lambda, the paper's
+    dim: int = 64  # D of the embedding, as RUL's heads
+    dropout: float = 0.4  # in both heads, dul-pytorch
+
+
+def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, exp(logvar)) || N(0, I)) in nats, of (B, D) summed over D and averaged over B."""
+    return -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(dim=1).mean()
+
+
+class DUL(Method):
+    """Data uncertainty learning (classification form): features are Gaussians, sampled in training."""
+
+    name = "dul"
+    paper = Paper(
+        title="Data Uncertainty Learning in Face Recognition",
+        authors="Chang, Lan, Cheng and Wei",
+        venue="CVPR 2020",
+        url="https://arxiv.org/abs/2003.11339",
+        code="https://github.com/Ontheway361/dul-pytorch at 2277b30 (unofficial)",
+    )
+    Config = Config
+
+    def __init__(self, task: Task, config: Config):
+        super().__init__(task, config)
+        self.backbone = task.make_backbone()
+        self.mu = embedding_head(self.backbone, config.dim, config.dropout)
+        self.logvar = embedding_head(self.backbone, config.dim, config.dropout)
+        self.classifier = nn.Linear(config.dim, task.num_classes)
+
+    def training_step(self, batch: Batch) -> Tensor:
+        maps = self.backbone(batch.images)
+        mu, logvar = self.mu(maps), self.logvar(maps)
+        z = mu + (logvar / 2).exp() * torch.randn_like(mu)
+        self.log("variance", logvar.exp())
+        return F.cross_entropy(self.classifier(z), batch.labels) + self.config.kl_weight * kl_to_standard_normal(mu, logvar)
+
+    def predict(self, images: Tensor) -> Prediction:
+        maps = self.backbone(images)
+        precision = (-self.logvar(maps)).exp()
+        return Prediction(self.classifier(self.mu(maps)), 1 / precision.mean(dim=1))
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.mu(self.backbone(images))  # type: ignore[no-any-return]
