@@ -78,5 +78,5 @@ def load_arrays(file: Path) -> dict[str, NDArray[np.int64]]:
             loaded = _ArrayUnpickler(io.BytesIO(archive.read(member))).load()
         return {str(name): array.value.astype(np.int64) for name, array in loaded.items()}
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
-        reason = f"{type(error).__name__}: {error}"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f"{file}: wanted a dictionary of integer arrays as torch.save writes it; {reason}") from None

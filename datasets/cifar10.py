@@ -77,9 +77,10 @@ class CIFAR10(Dataset):
         for file in files:
             if not file.is_file():
                 version = "binary" if file.parent.name == BINARY else "python"
+                fetch = "" if file.parent.is_dir() else "; or let it be fetched with --set cifar10.download=true"
                 raise BadInput(
                     f"{file} is missing: unpack https://www.cs.toronto.edu/~kriz/cifar-10-{version}.tar.gz into {root}, "
-                    f"which makes the folder {file.parent.name}; or let it be fetched with --set cifar10.download=true"
+                    f"which makes the folder {file.parent.name}{fetch}"
                 )
         return [*files, *(root / name for name in (CIFAR_10N, CIFAR_10H) if (root / name).is_file())]
 
@@ -167,7 +168,7 @@ def read_cifar10h(file: Path, labels: Labels) -> NDArray[np.int64]:
         with file.open("rb") as stream:
             votes = np.lib.format.read_array(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"{file}: wanted an array as numpy.save writes it; {error}") from None
+        raise BadInput(f"{file}: wanted an array as numpy.save writes it; {' '.join(str(error).split())}") from None
     if votes.shape != (len(labels), 10) or votes.dtype.kind not in "iu" or votes.min() < 0:
         raise BadInput(f"{file}: wanted counts of shape ({len(labels)}, 10); found {votes.dtype} of shape {votes.shape}")
     # People and labels agree on 99 % of the images; nothing else in the file says whose votes these are.

@@ -16,7 +16,11 @@ class Backbone(nn.Module):
     """Images to feature maps. The precision of the run is applied inside: what comes out is float32."""
 
     feature_shape: tuple[int, int, int]  #: (D, h, w) of the map that one image gives
-    stages: Sequence[nn.Module]  #: the network's inner blocks, in order, each giving (B, ·, ·, ·): where a method may hook in
+
+    @property
+    def stages(self) -> Sequence[nn.Module]:
+        """The network's inner blocks, in order, each giving maps of four dimensions: where a method may hook in."""
+        raise NotImplementedError
 
     @property
     def num_features(self) -> int:

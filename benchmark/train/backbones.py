@@ -44,9 +44,13 @@ class PrecisionBackbone(Backbone):
     def __init__(self, net: SmallResNet | TimmMap, image_shape: tuple[int, int, int], precision: str):
         super().__init__()
         self.net = net.to(memory_format=torch.channels_last)
-        self.stages: Sequence[nn.Module] = net.stages  # type: ignore[assignment]
         self.precision = precision
         self.feature_shape = self._shape(image_shape)
+
+    @property
+    def stages(self) -> Sequence[nn.Module]:
+        """The network's own; a property, because a module that is assigned twice would be saved twice."""
+        return list(self.net.stages)
 
     @torch.no_grad()
     def _shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
