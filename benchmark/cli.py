@@ -20,6 +20,7 @@ app = typer.Typer(
     help="A noisy-label benchmark suite that compares uncertainty methods under one protocol.",
 )
 T = TypeVar("T")
+_CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]  # click's own, wherever this version of typer keeps it
 Option = typer.Option
 
 
@@ -27,7 +28,9 @@ Option = typer.Option
 def run(
     dataset: Annotated[str | None, Option(help="NAME or NAME@COUNT (a stratified subset), default faces.")] = None,
     methods: Annotated[str | None, Option(help="Names with commas, or all; default ce,scn,dul,rul.")] = None,
-    noise: Annotated[str | None, Option(help="Rates in percent with commas, default 10,20,30; human labels and files take none.")] = None,
+    noise: Annotated[
+        str | None, Option(help="Rates in percent with commas, default 10,20,30; human labels and files take none.")
+    ] = None,
     noise_kind: Annotated[str | None, Option(help="See list noises; default symmetric.")] = None,
     noise_file: Annotated[str | None, Option(help="With --noise-kind file: files of given labels, with commas.")] = None,
     seeds: Annotated[int | None, Option(help="How many seeds: 3 means 0, 1, 2. Default 1.")] = None,
@@ -48,7 +51,9 @@ def run(
     set_: Annotated[list[str] | None, Option("--set", help="NAME.OPTION=VALUE of a method or dataset; repeatable.")] = None,
     config: Annotated[Path | None, Option(help="A TOML file of settings; options given here go before it.")] = None,
     plugin: Annotated[list[str] | None, Option(help="A Python file with methods or datasets; repeatable.")] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Check everything and list the runs, without running or writing.")] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Check everything and list the runs, without running or writing.")
+    ] = False,
     force: Annotated[bool, Option("--force", help="Run finished runs again, replacing their results.")] = False,
     retry_failed: Annotated[bool, Option("--retry-failed", help="Run failed runs again.")] = False,
     quiet: Annotated[bool, Option("--quiet", help="No progress on standard error.")] = False,
@@ -219,13 +224,12 @@ def _shard(text: str) -> tuple[int, int]:
 
 def main() -> None:
     """The console script. Bad input ends in one line on standard error and exit status 2."""
-    usage_error = typer.BadParameter.__mro__[2]  # click's own, wherever this version of typer keeps it
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
-    except usage_error as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)  # type: ignore[attr-defined]
+    except _CLICK_ERROR as error:
+        print(f"error: {' '.join(getattr(error, 'message', str(error)).split())}", file=sys.stderr)
     except typer.Abort:
         sys.exit(130)
     sys.exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -113,11 +114,12 @@ def _check(name: str, data: Data) -> None:
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation (C,) of images (N, H, W, C), in units of the full range."""
     values = np.arange(256) / 255
-    means, stds = [], []
+    means: list[float] = []
+    stds: list[float] = []
     for channel in range(images.shape[-1]):
         share = np.bincount(images[..., channel].ravel(), minlength=256) / images[..., channel].size
         means.append(float(share @ values))
-        stds.append(float(np.sqrt(max(share @ values**2 - means[-1] ** 2, 1e-8))))
+        stds.append(math.sqrt(max(float(share @ values**2) - means[-1] ** 2, 1e-8)))
     return np.array(means, np.float32), np.array(stds, np.float32)
 
 

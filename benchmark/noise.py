@@ -90,7 +90,10 @@ class Noise:
         buffer = io.BytesIO()
         header = {**self.header.model_dump(), "realised": self.realised, "sha256": self.sha256}
         np.savez_compressed(
-            buffer, given=self.given, transition=self.transition, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+            buffer,
+            given=self.given,
+            transition=self.transition,
+            header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
         )
         return buffer.getvalue()
 
@@ -160,7 +163,7 @@ def read_labels(file: Path, count: int, num_classes: int, dataset_sha256: str) -
             raise BadInput(f"noise file {file}: wanted one whole number a line, a label counted from 0") from None
     if len(given) != count:
         raise BadInput(f"noise file {file}: it has {len(given)} labels, and the training set has {count} images")
-    if len(given) and not (0 <= given.min() and given.max() < num_classes):
+    if len(given) and not (given.min() >= 0 and given.max() < num_classes):
         row = int(np.argmax((given < 0) | (given >= num_classes)))
         raise BadInput(f"noise file {file}: label {given[row]} in place {row + 1}; wanted 0 to {num_classes - 1}")
     return given

@@ -154,13 +154,22 @@ def _collect(module_name: str, sources: dict[str, str]) -> None:
         return
     tree = ast.parse(Path(spec).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     sources[spec] = ast.unparse(tree)
     package = module_name.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and package:
-            base = f"{package}.{node.module}" if node.level == 1 and node.module else package if node.level == 1 else node.module or ""
+            base = (
+                f"{package}.{node.module}"
+                if node.level == 1 and node.module
+                else package
+                if node.level == 1
+                else node.module or ""
+            )
             if base == package:  # `from . import _heads`
                 for alias in node.names:
                     _collect(f"{package}.{alias.name}", sources)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from benchmark.contract import Backbone
 from torch import Tensor, nn
+
+from benchmark.contract import Backbone
 
 
 def embedding_head(backbone: Backbone, dim: int, dropout: float) -> nn.Sequential:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from benchmark.contract import TrainingSet
 from torch import Tensor, nn
+
+from benchmark.contract import TrainingSet
 
 
 class Relabelling(nn.Module):

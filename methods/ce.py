@@ -8,9 +8,10 @@ Deviations: none.
 
 from __future__ import annotations
 
-from benchmark.contract import Batch, Method, NoOptions, Paper, Prediction, Task
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from benchmark.contract import Batch, Method, NoOptions, Paper, Prediction, Task
 
 from ._heads import one_minus_largest
 

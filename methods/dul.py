@@ -20,15 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from benchmark.contract import Batch, Method, Paper, Prediction, Task
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from benchmark.contract import Batch, Method, Paper, Prediction, Task
 
 from ._heads import embedding_head
 
 
 @dataclass(frozen=True)
-class Config:
+class DULConfig:
     """Options of DUL."""
 
     kl_weight: float = 0.01  # lambda, the paper's
@@ -52,9 +53,9 @@ class DUL(Method):
         url="https://arxiv.org/abs/2003.11339",
         code="https://github.com/Ontheway361/dul-pytorch at 2277b30 (unofficial)",
     )
-    Config = Config
+    Config = DULConfig
 
-    def __init__(self, task: Task, config: Config):
+    def __init__(self, task: Task, config: DULConfig):
         super().__init__(task, config)
         self.backbone = task.make_backbone()
         self.mu = embedding_head(self.backbone, config.dim, config.dropout)

@@ -20,19 +20,20 @@ Deviations (the released code is followed where it and the paper differ):
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from benchmark.contract import Batch, Method, Paper, Prediction, Task, TrainingSet
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from benchmark.contract import Batch, Method, Paper, Prediction, Task, TrainingSet
 
 from ._heads import embedding_head
 from ._relabel import Relabelling, relabel_margin
 
 
 @dataclass(frozen=True)
-class Config:
+class RULConfig:
     """Options of RUL; defaults from the released code unless stated."""
 
     dim: int = 64  # D of mu and of the uncertainty head
@@ -41,7 +42,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class RelabelConfig(Config):
+class RULRelabelConfig(RULConfig):
     """Options of RUL with relabelling."""
 
     margin: float = 0.2  # how clearly a label must be contradicted, in probability; SCN's margin_2
@@ -70,9 +71,9 @@ class RUL(Method):
         url="https://proceedings.neurips.cc/paper/2021/hash/9332c513ef44b682e9347822c2e457ac-Abstract.html",
         code="https://github.com/zyh-uaiaaaa/Relative-Uncertainty-Learning at 63b73f2",
     )
-    Config: type = Config
+    Config: ClassVar[type] = RULConfig
 
-    def __init__(self, task: Task, config: Config):
+    def __init__(self, task: Task, config: RULConfig):
         super().__init__(task, config)
         self.backbone = task.make_backbone()
         self.mu = embedding_head(self.backbone, config.dim, config.dropout)
@@ -111,9 +112,9 @@ class RULRelabel(RUL):
     """RUL with SCN's relabelling, the step that its author calls vital under label noise."""
 
     name = "rul-relabel"
-    Config = RelabelConfig
+    Config = RULRelabelConfig
 
-    def __init__(self, task: Task, config: RelabelConfig):
+    def __init__(self, task: Task, config: RULRelabelConfig):
         super().__init__(task, config)
         self.relabelling = Relabelling(task.num_samples, config.margin)
 

@@ -25,15 +25,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from benchmark.contract import Batch, Method, Paper, Prediction, Task, TrainingSet
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from benchmark.contract import Batch, Method, Paper, Prediction, Task, TrainingSet
 
 from ._relabel import Relabelling, relabel_margin
 
 
 @dataclass(frozen=True)
-class Config:
+class SCNConfig:
     """Options of SCN; defaults from train.py of the released code unless stated."""
 
     beta: float = 0.7  # share of a batch in the high-importance group
@@ -69,9 +70,9 @@ class SCN(Method):
         url="https://arxiv.org/abs/2002.10392",
         code="https://github.com/kaiwang960112/Self-Cure-Network at 9f4c3ad",
     )
-    Config = Config
+    Config = SCNConfig
 
-    def __init__(self, task: Task, config: Config):
+    def __init__(self, task: Task, config: SCNConfig):
         super().__init__(task, config)
         self.backbone = task.make_backbone()
         self.classifier = nn.Linear(self.backbone.num_features, task.num_classes)

@@ -12,7 +12,16 @@ from tabulate import tabulate
 from .results import COSTS, METRICS, Result
 
 FORMATS = ("md", "csv", "tex", "html")
-_DECIMALS = {"nll": 3, "brier": 3, "aurc": 4, "error_auroc": 3, "msp_auroc": 3, "noise_auroc": 3, "noise_ap": 3, "vote_spearman": 3}
+_DECIMALS = {
+    "nll": 3,
+    "brier": 3,
+    "aurc": 4,
+    "error_auroc": 3,
+    "msp_auroc": 3,
+    "noise_auroc": 3,
+    "noise_ap": 3,
+    "vote_spearman": 3,
+}
 _TITLES = {
     "acc_last": "accuracy, last epoch",
     "acc_last5": "last five epochs",
@@ -58,7 +67,7 @@ def headline(group: Sequence[Result], metric: str, title: str) -> Table:
     rows = []
     for method, of_method in _grouped(group, lambda r: (r.spec.method_label,)).items():
         cells = [[r for r in of_method if _noise(r) == noise] for noise in noises]
-        rows.append((method[0], *(_cell(cell, metric) for cell in cells)))
+        rows.append((str(method[0]), *(_cell(cell, metric) for cell in cells)))
     kind = f"{group[0].spec.noise_kind} label noise, " if one_kind else ""
     return Table(f"{title}: {_setting_title(group[0])}", columns, tuple(rows), f"{kind}{_spread(group)}; last epoch.")
 
@@ -128,7 +137,11 @@ def _aligned(table: Table) -> tuple[str, ...]:
 
 
 def _notes(results: Sequence[Result], fill: str) -> list[str]:
-    notes = [f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error}" for r in results if r.error]
+    notes = [
+        f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error}"
+        for r in results
+        if r.error
+    ]
     missing = [r for r in results if r.status in ("missing", "started")]
     if missing:
         notes.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")

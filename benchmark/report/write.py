@@ -35,4 +35,6 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
 
 def fill_command(store: Store) -> str:
     """The command that runs what is missing of a folder's sweeps; what is finished is skipped by it."""
-    return shlex.join(["python", "-m", "benchmark", "run", "--config", str(store.root / "sweep.toml"), "--out", str(store.root)])
+    return shlex.join(
+        ["python", "-m", "benchmark", "run", "--config", str(store.root / "sweep.toml"), "--out", str(store.root)]
+    )

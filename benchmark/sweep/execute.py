@@ -8,7 +8,6 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,9 @@ def _execute(job: Job, root: Path, folder: RunFolder) -> None:
         weights=weights,
     )
     matched = [str(match) for match in trainer.matches]
-    folder.begin(spec, environment(job) | {"noise_sha256": job.noise_sha256, "noise_realised": job.realised, "pretrained": matched})
+    folder.begin(
+        spec, environment(job) | {"noise_sha256": job.noise_sha256, "noise_realised": job.realised, "pretrained": matched}
+    )
     history = _resume(trainer, folder)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -215,7 +216,7 @@ def _peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def environment(job: Job) -> Mapping[str, Any]:
+def environment(job: Job) -> dict[str, Any]:
     """What a result may depend on besides its spec: machine and versions; no names of hosts or users."""
     import timm
 

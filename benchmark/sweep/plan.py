@@ -131,4 +131,6 @@ def _check_options_used(sweep: Sweep, plugins: Plugins) -> None:
         if name not in used:
             if name in plugins.methods.plugins or name in plugins.datasets.plugins:
                 raise BadInput(f"--set {name}.…: '{name}' is not part of this sweep")
-            raise BadInput(f"--set {name}.…: there is no method or dataset of that name in this sweep ({', '.join(sorted(used))})")
+            raise BadInput(
+                f"--set {name}.…: there is no method or dataset of that name in this sweep ({', '.join(sorted(used))})"
+            )

@@ -43,7 +43,7 @@ class Outcome:
     skipped: int  #: finished or failed before
 
 
-def run_sweep(sweep: Sweep, out: Path, root: Path | None = None, settings: Settings = Settings()) -> Outcome:  # noqa: B008 (frozen)
+def run_sweep(sweep: Sweep, out: Path, root: Path | None = None, settings: Settings = Settings()) -> Outcome:
     """Plans a sweep, runs what is not there yet, and stores it below `out`. Raises BadInput before anything is written."""
     store = Store(out)
     planned, workers = plan_sweep(sweep, out, root, settings)
@@ -143,5 +143,3 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         return os.cpu_count() or 1
-
-

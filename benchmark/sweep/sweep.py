@@ -70,8 +70,9 @@ class Sweep(BaseModel):
     def runs(self) -> Iterator[tuple[RunSpec, Path | None]]:
         """The grid in order (noise, then method, then seed), each run with its noise file."""
         dataset = self.dataset_spec()
+        files: list[Path | None] = [Path(f) for f in self.noise_files] or [None]
         for rate in self.rates:
-            for file in [Path(f) for f in self.noise_files] or [None]:
+            for file in files:
                 for method in dict.fromkeys(self.methods):
                     for seed in dict.fromkeys(self.seeds):
                         yield self._run(dataset, rate, file, method, seed), file

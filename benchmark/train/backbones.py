@@ -32,7 +32,7 @@ def check_backbone(name: str) -> None:
         raise unknown("backbone", name, names)
 
 
-def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str) -> Backbone:
+def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str) -> PrecisionBackbone:
     """A freshly initialised backbone for images (C, H, W); weights come from torch's global stream. Raises BadInput."""
     net = SmallResNet(image_shape) if name == SMALL else TimmMap(name, image_shape)
     return PrecisionBackbone(net, image_shape, precision)
@@ -51,6 +51,11 @@ class PrecisionBackbone(Backbone):
     def stages(self) -> Sequence[nn.Module]:
         """The network's own; a property, because a module that is assigned twice would be saved twice."""
         return list(self.net.stages)
+
+    @property
+    def named_as_published(self) -> nn.Module:
+        """The network whose tensors bear the names that files of weights use."""
+        return self.net.model if isinstance(self.net, TimmMap) else self.net
 
     @torch.no_grad()
     def _shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -75,7 +80,9 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         same = stride == 1 and width_in == width
-        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+        self.shortcut = (
+            nn.Identity() if same else nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)

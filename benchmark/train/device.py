@@ -18,7 +18,9 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         name = next(n for n in ("cuda", "mps", "cpu") if available[n])
     if not available[name]:
-        raise BadInput(f"--device {name}: this machine has none; there are: {', '.join(n for n, here in available.items() if here)}")
+        raise BadInput(
+            f"--device {name}: this machine has none; there are: {', '.join(n for n, here in available.items() if here)}"
+        )
     return torch.device(name)
 
 

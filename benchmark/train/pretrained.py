@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return {k.removeprefix("module."): v for k, v in tensors.items()}
 
 
-def fill(net: nn.Module, weights: dict[str, Tensor], file: str) -> Match:
+def fill(net: nn.Module, weights: Mapping[str, Tensor], file: str) -> Match:
     """Copies into `net` every tensor of `weights` that has its name and shape. Raises BadInput where none has.
 
     A first convolution for colour is summed over its channels where the images are grey: the same as showing it grey thrice.

@@ -78,7 +78,9 @@ class Trainer:
         self._made += 1
         if self._weights is not None:
             file, tensors = self._weights
-            self.matches.append(fill(backbone.net.model if hasattr(backbone.net, "model") else backbone.net, dict(tensors), file))
+            self.matches.append(
+                fill(backbone.net.model if hasattr(backbone.net, "model") else backbone.net, dict(tensors), file)
+            )
         return backbone
 
     def _seed(self, purpose: str, *counters: int) -> None:
@@ -139,7 +141,7 @@ class Trainer:
             raise ValueError(f"epoch {epoch + 1} has {len(everything)} training images; batch norms need two")
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
         order = everything[torch.randperm(len(everything), generator=generator)].to(self.device)
-        batches = list(order.split(self.recipe.batch_size))
+        batches = list(torch.split(order, self.recipe.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1:  # batch norms cannot learn from one image
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches

@@ -36,7 +36,7 @@ class DeviceSet:
         mean: NDArray[np.float32],
         std: NDArray[np.float32],
         device: torch.device,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        augmentation: Augmentation = Augmentation(),
     ):
         """Images (N, H, W, C); labels (N,), or None where nothing may be known; `rows` (M,): which of them are in this set.
 
@@ -80,7 +80,7 @@ class DeviceSet:
     def batches(self, index: Tensor | None = None, *, augmented: bool = False) -> Iterator[Batch]:
         """The samples at `index`, or all, in order, in large batches."""
         index = torch.arange(len(self), device=self.device) if index is None else index
-        for part in index.split(self.evaluation_batch):
+        for part in torch.split(index, self.evaluation_batch):
             yield Batch(self.images(part, augmented=augmented), self.labels[part], part, self)
 
     def _augmented(self, rows: Tensor) -> Tensor:
