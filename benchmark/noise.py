@@ -1,4 +1,4 @@
-"""Label noise: (kind, rate, seed) turns reference labels into given labels, frozen as an artefact that two labs can exchange."""
+"""Label noise: (kind, rate, seed) turns reference labels into given ones, frozen as an artefact that labs can exchange."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FILE = "file"
 
 def takes_rate(kind: str) -> bool:
     """Whether a noise kind needs a rate; human labels and files bring their own. Raises BadInput for a kind that cannot be."""
-    if kind == FILE or kind == HUMAN or kind.startswith(f"{HUMAN}-"):
+    if kind in (FILE, HUMAN) or kind.startswith(f"{HUMAN}-"):
         return False
     if kind in GENERATED:
         return True

@@ -27,7 +27,7 @@ class Relabelling(nn.Module):
 
     @torch.no_grad()
     def update(self, index: Tensor, logits: Tensor, candidates: Tensor | None = None) -> Tensor:
-        """Relabels samples `index` (B,) by their logits (B, K), only where `candidates` (B,) says so; gives what changed (B,)."""
+        """Relabels samples `index` (B,) by logits (B, K), only where `candidates` (B,) says so; gives what changed (B,)."""
         changed = relabel_margin(logits, self.labels[index]) > self.margin
         if candidates is not None:
             changed = changed & candidates

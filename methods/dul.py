@@ -10,7 +10,7 @@ Uncertainty: the harmonic mean of sigma^2 over the D dimensions, as the paper me
 
 Deviations:
 - No official code was released; the unofficial dul-pytorch is followed for the heads and for the KL term (summed over
-  dimensions, averaged over the batch). It ships lambda = 0 with the comment that 0.01 is the default: 0.01 is used, as in the paper.
+  dimensions, averaged over the batch). It ships lambda = 0 with the comment that 0.01 is the default: 0.01 is used.
 - The paper's classifier is a margin softmax over face identities; here, a linear layer over the classes.
 - The embedding has 64 dimensions, as RUL's copy of these heads, not the 512 of face recognition.
 """
@@ -67,11 +67,12 @@ class DUL(Method):
         mu, logvar = self.mu(maps), self.logvar(maps)
         z = mu + (logvar / 2).exp() * torch.randn_like(mu)
         self.log("variance", logvar.exp())
-        return F.cross_entropy(self.classifier(z), batch.labels) + self.config.kl_weight * kl_to_standard_normal(mu, logvar)
+        kl = kl_to_standard_normal(mu, logvar)
+        return F.cross_entropy(self.classifier(z), batch.labels) + float(self.config.kl_weight) * kl
 
     def predict(self, images: Tensor) -> Prediction:
         maps = self.backbone(images)
-        precision = (-self.logvar(maps)).exp()
+        precision: Tensor = (-self.logvar(maps)).exp()
         return Prediction(self.classifier(self.mu(maps)), 1 / precision.mean(dim=1))
 
     def features(self, images: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Relative uncertainty learning: how unsure a model should be of a face is learned from how much that face counts in a mixture.
 
-Two heads read one feature map: what it shows, mu (B, D), and how uncertain it is, s (B, 1) > 0, the mean over D of exp of the
-second head's output. Each image i meets a partner j, a random permutation of its batch, and the less certain of the two gets
-the larger share of the mixed feature:
+Two heads read one feature map: what it shows, mu (B, D), and how uncertain it is, s (B, 1) > 0, the mean over D of exp of
+the second head's output. Each image i meets a partner j, by a random permutation of its batch, and the less certain of the two
+gets the larger share of the mixed feature:
 
     m = s_i / (s_i + s_j) * mu_i + s_j / (s_i + s_j) * mu_j,        L = CE(W m, y_i) / 2 + CE(W m, y_j) / 2.
 
@@ -10,7 +10,7 @@ Both labels can be read from m only where the harder image is heard, and that te
 Uncertainty: s. Noise score: one minus the probability of the given label; for rul-relabel, by how much p contradicts it.
 
 Deviations (the released code is followed where it and the paper differ):
-- "Add-up loss" is a sum in the paper's words; the code halves it, which leaves its direction and halves it against weight decay.
+- "Add-up loss" is a sum in the paper's words; the code halves it: the same direction, half the scale against weight decay.
 - An image may meet itself (shares of one half), as in the code.
 - The code trains W at ten times the base rate; `classifier_lr` is that factor, and 1 unless set: see its comment.
 - Under label noise the author adds SCN's relabelling, which was never released (issue 4 of the repository: "vital"). It is

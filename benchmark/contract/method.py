@@ -49,7 +49,7 @@ class Task:
 
 
 class TrainingSet(Protocol):
-    """The training images and their given labels, on the device: random access costs nothing. Reference labels are not in it."""
+    """The training images and their given labels, on the device, so that random access is free; never the reference labels."""
 
     labels: Tensor  #: (N,) int64, the given labels; not to be written to
 

@@ -126,7 +126,9 @@ def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
         body = tabulate(table.rows, table.columns, tablefmt="html", disable_numparse=True, colalign=_aligned(table))
         parts.append(f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.caption)}</p>")
     parts += [f"<p>{html.escape(note)}</p>" for note in notes]
-    style = "body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
+    style = (
+        "body{font-family:sans-serif}td,th{padding:.2em .8em}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
+    )
     head = f'<meta charset="utf-8"><title>Results</title><style>{style}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
 

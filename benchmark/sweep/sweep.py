@@ -106,7 +106,7 @@ def checked_sweep(given: Mapping[str, Any]) -> Sweep:
 
 
 def read_settings(file: Path) -> list[dict[str, Any]]:
-    """The settings in a TOML file: one sweep's at its top level, or several under [[sweep]], as in sweep.toml. Raises BadInput."""
+    """The settings of one sweep, or of several under [[sweep]] as in sweep.toml, from a TOML file. Raises BadInput."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

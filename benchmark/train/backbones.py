@@ -41,6 +41,8 @@ def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str)
 class PrecisionBackbone(Backbone):
     """A network of feature maps run in the precision of the run; what is built on top of it stays in float32."""
 
+    net: SmallResNet | TimmMap
+
     def __init__(self, net: SmallResNet | TimmMap, image_shape: tuple[int, int, int], precision: str):
         super().__init__()
         self.net = net.to(memory_format=torch.channels_last)
@@ -90,7 +92,7 @@ class Block(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """The default backbone: a 3x3 stem, which halves images over 32 px, and four residual blocks, of which three halve the map."""
+    """The default backbone: a 3x3 stem, which halves images over 32 px, and four residual blocks; three halve the map."""
 
     def __init__(self, image_shape: tuple[int, int, int], widths: tuple[int, ...] = (32, 64, 128, 256)):
         super().__init__()
@@ -112,6 +114,8 @@ class SmallResNet(nn.Module):
 
 class TimmMap(nn.Module):
     """A timm model's last feature map, (B, D, h, w), whatever the model's own layout is."""
+
+    model: nn.Module
 
     def __init__(self, name: str, image_shape: tuple[int, int, int]):
         super().__init__()
