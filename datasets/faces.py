@@ -2,11 +2,11 @@
 
 An expression is a point in the space of the action units below. A face shows a mixture of two of them,
 
-    units = w * EXPRESSIONS[first] + (1 - w) * EXPRESSIONS[second] + jitter,        w > 1/2,
+    units = w * EXPRESSIONS[first] + (1 - w) * EXPRESSIONS[second] + jitter,        w >= 1/2,
 
-the second being another expression (a blend) or neutral (a weaker expression). The same weights are the true class distribution
-of the image; its reference label is `first`, and its votes are ten draws from the distribution. So it is known of each image how
-ambiguous it is. Identity, pose, light, occlusion and noise vary as `VARIATION` says and tell nothing about the class.
+the second being another expression (a blend) or neutral (a weaker expression). The same weights are the true class
+distribution of the image; its reference label is `first`, and its votes are ten draws from the distribution. So it is known of
+each image how ambiguous it is. All that `VARIATION` lists (identity, pose, light, …) tells nothing about the class.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ NEUTRAL = CLASSES.index("neutral")
 
 BLENDED = 0.45  # share of the images that show two expressions
 BLEND_WEIGHT = (0.5, 0.7)  # weight of the first expression in a blend
-INTENSITY = (0.65, 1.0)  # weight of an expression shown alone, against neutral
-JITTER = 0.12  # standard deviation of each action unit: people differ in how they show the same thing
+INTENSITY = (0.7, 1.0)  # weight of an expression shown alone, against neutral
+JITTER = 0.10  # standard deviation of each action unit: people differ in how they show the same thing
 VOTERS = 10
 FLOOR = 0.03  # share of the votes given blindly
 
@@ -51,12 +51,13 @@ VARIATION = {
     "hairline": (-0.80, -0.55), "parting": (-0.25, 0.25), "temple": (0.5, 1.1), "beard": (-1.6, 0.7), "glasses": (-4.0, 1.0),
     "eye_x": (0.29, 0.37), "eye_y": (-0.22, -0.12), "eye_size": (0.13, 0.18), "eye_round": (0.055, 0.085), "iris": (0.05, 0.35),
     "brow_gap": (0.19, 0.25), "brow_thick": (0.025, 0.055), "brow_arch": (0.0, 0.06), "nose_y": (0.16, 0.26),
-    "nose_width": (0.09, 0.15), "mouth_y": (0.47, 0.56), "mouth_width": (0.22, 0.30), "lip": (0.035, 0.075), "lip_tone": (0.6, 0.9),
+    "nose_width": (0.09, 0.15), "mouth_y": (0.47, 0.56),
+    "mouth_width": (0.22, 0.30), "lip": (0.035, 0.075), "lip_tone": (0.5, 0.8),
     # how it is seen
     "turn": (-0.20, 0.20), "roll": (-0.22, 0.22), "size": (1.00, 1.22), "shift_x": (-0.09, 0.09), "shift_y": (-0.08, 0.08),
     "gaze": (-0.05, 0.05), "light_x": (-0.35, 0.35), "light_y": (-0.25, 0.15), "backdrop": (0.1, 0.9), "contrast": (0.65, 1.1),
     "brightness": (-0.12, 0.12), "blur": (0.0, 0.22), "grain": (0.005, 0.035),
-    # what is in the way: a bar of this half length and half breadth, striped as fingers and strands are
+    # what is in the way: half lengths and half breadths
     "bar": (0.0, 1.0), "bar_x": (-0.6, 0.6), "bar_y": (-0.6, 0.7), "bar_angle": (0.0, np.pi), "bar_long": (0.3, 1.0),
     "bar_broad": (0.15, 0.28), "bar_tone": (0.1, 0.8), "bar_stripes": (0.0, 0.12),
 }  # fmt: skip
@@ -74,32 +75,24 @@ def sample_faces(rng: np.random.Generator) -> SimpleNamespace:
     `labels` (B,), `blended` (B,) bool, `distribution` (B, K), `votes` (B, K); every action unit and every name of `VARIATION`
     as (B, 1, 1), to be combined with (B, S, S) images.
     """
-    K = len(CLASSES)
+    K, table = len(CLASSES), np.array(list(EXPRESSIONS.values()))
     first = rng.permutation(np.arange(BLOCK) % K)
     blended = rng.random(BLOCK) < BLENDED
     second = np.where(blended, (first + rng.integers(1, K, BLOCK)) % K, NEUTRAL)
     weight = np.where(blended, rng.uniform(*BLEND_WEIGHT, BLOCK), rng.uniform(*INTENSITY, BLOCK))[:, None]
-    one_hot = np.eye(K)
-    mixture = weight * one_hot[first] + (1 - weight) * one_hot[second]
+    mixture = weight * np.eye(K)[first] + (1 - weight) * np.eye(K)[second]
     distribution = (1 - FLOOR) * mixture + FLOOR / K
-    table = np.array(list(EXPRESSIONS.values()))
+    votes = rng.multinomial(VOTERS, distribution)
     units = weight * table[first] + (1 - weight) * table[second] + rng.normal(0, JITTER, (BLOCK, len(UNITS)))
-    looks = {name: rng.uniform(low, high, BLOCK) for name, (low, high) in VARIATION.items()}
-    looks.update(zip(UNITS, units.T, strict=True))
-    return SimpleNamespace(
-        labels=first,
-        blended=blended,
-        distribution=distribution,
-        votes=rng.multinomial(VOTERS, distribution),
-        **{name: value.astype(np.float32)[:, None, None] for name, value in looks.items()},
-    )
+    drawn = dict(zip(UNITS, units.T, strict=True)) | {name: rng.uniform(*ends, BLOCK) for name, ends in VARIATION.items()}
+    looks = {name: values.astype(np.float32)[:, None, None] for name, values in drawn.items()}
+    return SimpleNamespace(labels=first, blended=blended, distribution=distribution, votes=votes, **looks)
 
 
 def cover(distance: Array, softness: float = EDGE) -> Array:
     """How much of each point (B, S, S) a shape covers, in [0, 1], from the signed distance to its edge, negative inside."""
-    amount = distance * np.float32(-1 / softness)
-    amount += 0.5
-    return np.clip(amount, 0, 1, out=amount)
+    amount: Array = np.clip(0.5 - distance / softness, 0, 1)
+    return amount
 
 
 def length(x: Array, y: Array) -> Array:
@@ -109,9 +102,7 @@ def length(x: Array, y: Array) -> Array:
 
 def paint(canvas: Array, tone: Array | float, amount: Array) -> None:
     """Moves the canvas (B, S, S) in place towards `tone` by `amount` in [0, 1]."""
-    change = tone - canvas
-    change *= amount
-    canvas += change
+    canvas += amount * (tone - canvas)
 
 
 def face_coordinates(face: SimpleNamespace) -> tuple[Array, Array]:
@@ -138,88 +129,87 @@ def draw_head(canvas: Array, x: Array, y: Array, face: SimpleNamespace) -> None:
 
 
 def draw_eyes(canvas: Array, x: Array, y: Array, face: SimpleNamespace) -> None:
-    """Eyes, brows, the furrow between them, lines on the forehead and glasses; both sides at once, as they mirror each other."""
+    """Eyes and glasses; the left and the right at once, as they mirror each other, save for the gaze."""
     side = np.abs(x)
     across, down = side - face.eye_x, y - face.eye_y
     almond = np.maximum(1 - (across / face.eye_size) ** 2, 0)
     upper = -face.eye_round * np.maximum(1.2 + 0.9 * face.lid - 0.3 * face.squint, 0.1) * almond
     lower = face.eye_round * np.maximum(0.9 + 0.3 * face.lid - 0.9 * face.squint, 0.1) * almond
     inside = cover(np.maximum(upper - down, down - lower)) * (almond > 0)
-    paint(canvas, 0.35 + 0.6 * face.skin, inside)
     pupil = length(np.sign(x) * across - face.gaze, down)
+    paint(canvas, 0.35 + 0.6 * face.skin, inside)
     paint(canvas, face.iris * np.clip(pupil / 0.04, 0, 1), inside * cover(pupil - 0.075))
     paint(canvas, 0.05, cover(np.abs(down - upper) - 0.018) * (almond > 0))
     paint(canvas, face.skin * 0.6, 0.6 * cover(np.abs(down - lower - 0.02) - 0.008, 0.04) * (almond > 0))
-
-    inner, span = 0.13 - 0.06 * face.knit, 0.40 + 0.05 * face.knit
-    along = (side - inner) / span
-    middle = 0.03 * along - face.brow_gap - 0.10 * (face.brow_in * (1 - along) + face.brow_out * along)
-    middle = middle - face.brow_arch * 4 * along * (1 - along)
-    brow = np.maximum(np.abs(down - middle) - face.brow_thick * (1.2 - 0.6 * along), (np.abs(along - 0.5) - 0.5) * span)
-    paint(canvas, face.hair * 0.7, 0.9 * cover(brow, 0.04))
-
-    furrow = np.maximum(np.abs(side - 0.05) - 0.012, np.abs(down + face.brow_gap * 0.8) - 0.09)
-    paint(canvas, face.skin * 0.4, np.clip(face.knit, 0, 1) * cover(furrow, 0.04))
-    raised = np.clip((face.brow_in + face.brow_out) / 2, 0, 1)
-    lines = np.maximum(np.abs(np.abs(y + 0.60 - 0.1 * x**2) - 0.04) - 0.008, side - 0.3)
-    paint(canvas, face.skin * 0.6, 0.8 * raised * cover(lines, 0.04))
     rims = np.minimum(np.abs(length(across, down * 1.2) - 0.23), np.maximum(np.abs(down), side - face.eye_x + 0.23)) - 0.02
     paint(canvas, 0.08, (face.glasses > 0) * cover(rims))
 
 
+def draw_brows(canvas: Array, x: Array, y: Array, face: SimpleNamespace) -> None:
+    """Brows, the furrows of a frown between them, and the lines that raised brows make on the forehead."""
+    side, down = np.abs(x), y - face.eye_y + face.brow_gap
+    inner, span = 0.13 - 0.06 * face.knit, 0.40 + 0.05 * face.knit
+    along = (side - inner) / span  # 0 at the inner end, 1 at the outer
+    lift = 0.10 * (face.brow_in * (1 - along) + face.brow_out * along) - 0.03 * along
+    height = down + lift + 4 * face.brow_arch * along * (1 - along)
+    brow = np.maximum(np.abs(height) - face.brow_thick * (1.2 - 0.6 * along), (np.abs(along - 0.5) - 0.5) * span)
+    paint(canvas, face.hair * 0.7, 0.9 * cover(brow, 0.04))
+    furrows = np.maximum(np.abs(side - 0.05) - 0.012, np.abs(down - 0.04) - 0.09)
+    paint(canvas, face.skin * 0.4, np.clip(face.knit, 0, 1) * cover(furrows, 0.04))
+    lines = np.maximum(np.abs(np.abs(y + 0.60 - 0.1 * x**2) - 0.04) - 0.008, side - 0.3)
+    paint(canvas, face.skin * 0.6, 0.4 * np.clip(face.brow_in + face.brow_out, 0, 2) * cover(lines, 0.04))
+
+
 def draw_nose(canvas: Array, x: Array, y: Array, face: SimpleNamespace) -> None:
-    """Nose, its wrinkles, and the folds that run from it to the corners of the mouth."""
-    side = np.abs(x)
-    base = face.nose_y - 0.05 * face.wrinkle
-    ridge = np.maximum(np.abs(x - np.sign(face.light_x) * face.nose_width * 0.5) - 0.02, np.abs(y - base + 0.18) - 0.18)
+    """Nose, its wrinkles, and the folds that run from it past the corners of the mouth."""
+    side, down = np.abs(x), y - face.nose_y + 0.05 * face.wrinkle
+    ridge = np.maximum(np.abs(x - np.sign(face.light_x) * face.nose_width * 0.5) - 0.02, np.abs(down + 0.18) - 0.18)
     paint(canvas, face.skin * 0.7, 0.5 * cover(ridge, 0.08))
-    wings = length(side - face.nose_width, (y - base) * 1.3) - 0.05
-    paint(canvas, face.skin * 0.75, 0.8 * cover(wings, 0.06))
-    paint(canvas, face.skin * 0.25, cover(length(side - face.nose_width * 0.6, (y - base - 0.03) * 1.6) - 0.04, 0.04))
+    paint(canvas, face.skin * 0.75, 0.8 * cover(length(side - face.nose_width, down * 1.3) - 0.05, 0.06))
+    paint(canvas, face.skin * 0.25, cover(length(side - face.nose_width * 0.6, (down - 0.03) * 1.6) - 0.04, 0.04))
     wrinkles = np.maximum(np.abs(np.abs(y - face.eye_y - 0.06 + 0.4 * side) - 0.045) - 0.012, side - 0.16)
     paint(canvas, face.skin * 0.4, np.clip(face.wrinkle, 0, 1) * cover(wrinkles, 0.04))
-    drop = y - base
-    fold = np.maximum(np.abs(side - face.nose_width - 0.09 - 0.5 * drop) - 0.012, np.abs(drop - 0.10) - 0.12)
-    paint(canvas, face.skin * 0.45, 0.8 * np.clip(face.cheek + 0.15, 0, 1) * cover(fold, 0.05))
+    folds = np.maximum(np.abs(side - face.nose_width - 0.09 - 0.5 * down) - 0.012, np.abs(down - 0.10) - 0.12)
+    paint(canvas, face.skin * 0.45, 0.8 * np.clip(face.cheek + 0.15, 0, 1) * cover(folds, 0.05))
 
 
 def draw_mouth(canvas: Array, x: Array, y: Array, face: SimpleNamespace) -> None:
     """Lips, and behind them the dark of the open mouth with the upper teeth."""
-    half = face.mouth_width * (1 + 0.35 * face.wide)
-    bow = (x / half) ** 2
+    bow = (x / (face.mouth_width * (1 + 0.35 * face.wide))) ** 2  # 0 in the middle, 1 at the corners
     arc = np.maximum(1 - bow, 0)
-    gap = np.maximum(face.open, 0)
     down = y - face.mouth_y + 0.15 * face.corner * (bow - 0.4) + 0.04 * face.wrinkle
-    thick = face.lip * np.maximum(1 + face.lips, 0.15)
-    upper, lower = -0.08 * gap * np.sqrt(arc), 0.24 * gap * np.sqrt(arc)
-    lips = np.maximum(upper - thick * arc - down, down - lower - 1.3 * thick * arc)
-    paint(canvas, face.skin * face.lip_tone * 0.85, cover(lips, 0.04) * (arc > 0))
-    paint(canvas, 0.08, cover(np.maximum(upper - down, down - lower) - 0.014) * (arc > 0))
-    shown = np.clip(face.teeth, 0, 1)
+    gap, thick = np.maximum(face.open, 0) * np.sqrt(arc), face.lip * np.maximum(1 + face.lips, 0.15) * arc
+    upper, lower, shown = -0.08 * gap, 0.24 * gap, np.clip(face.teeth, 0, 1)
+    lips = np.maximum(upper - thick - down, down - lower - 1.3 * thick)
     teeth = np.maximum(upper - down, down - np.minimum(upper + 0.13 * shown, lower))
+    paint(canvas, face.skin * face.lip_tone, cover(lips, 0.04) * (arc > 0))
+    paint(canvas, 0.08, cover(np.maximum(upper - down, down - lower) - 0.014) * (arc > 0))
     paint(canvas, 0.92, shown * cover(teeth) * (arc > 0))
 
 
-def draw(face: SimpleNamespace, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The photographs (B, SIDE, SIDE, 1) of the faces that `sample_faces` gave; `rng` draws the sensor's noise."""
-    x, y = face_coordinates(face)
-    canvas = np.broadcast_to(face.backdrop, x.shape).copy()
-    for draw_part in (draw_head, draw_nose, draw_mouth, draw_eyes):
-        draw_part(canvas, x, y, face)
-    canvas *= 1 + face.light_x * x + face.light_y * y
-
+def draw_bar(canvas: Array, x: Array, y: Array, face: SimpleNamespace) -> None:
+    """What is in the way of some faces: a bar, striped as fingers and strands of hair are."""
     cos, sin = np.cos(face.bar_angle), np.sin(face.bar_angle)
     along = cos * (x - face.bar_x) + sin * (y - face.bar_y)
     away = cos * (y - face.bar_y) - sin * (x - face.bar_x)
     bar = np.maximum(np.abs(along) - face.bar_long, np.abs(away) - face.bar_broad)
     paint(canvas, face.bar_tone + face.bar_stripes * np.cos(40 * away), (face.bar < OCCLUDED) * cover(bar))
 
-    photo = canvas.reshape(-1, SIDE, FINE, SIDE, FINE).mean(axis=(2, 4))
+
+def draw(face: SimpleNamespace, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The photographs (B, SIDE, SIDE, 1) of the faces that `sample_faces` gave; `rng` draws the sensor's noise."""
+    x, y = face_coordinates(face)
+    canvas = np.broadcast_to(face.backdrop, x.shape).copy()
+    for draw_part in (draw_head, draw_nose, draw_mouth, draw_brows, draw_eyes, draw_bar):
+        draw_part(canvas, x, y, face)
+    canvas *= 1 + face.light_x * x + face.light_y * y
+    photo: Array = canvas.reshape(-1, SIDE, FINE, SIDE, FINE).mean(axis=(2, 4))
     photo = 0.5 + face.brightness + face.contrast * (photo - 0.5)
     for axis in (1, 2):
         photo += face.blur * (np.roll(photo, 1, axis) + np.roll(photo, -1, axis) - 2 * photo)
     photo += face.grain * rng.standard_normal(photo.shape, dtype=np.float32)
-    return np.rint(np.clip(photo, 0, 1) * 255).astype(np.uint8)[..., None]
+    pixels: NDArray[np.uint8] = np.rint(np.clip(photo, 0, 1) * 255).astype(np.uint8)
+    return pixels[..., None]
 
 
 def make_split(size: int, *key: int) -> Split:
@@ -252,7 +242,7 @@ class Faces(Dataset):
 
     name = "faces"
     card = Card(
-        summary="synthetic facial expressions, 48x48 grey, 7 classes, 10 votes an image; drawn on the spot, nothing to download",
+        summary="synthetic facial expressions, 48×48 grey, 7 classes, 10 votes an image; drawn on the spot, no download",
         citation="none: it is part of this suite",
         source="datasets/faces.py",
         licence="MIT (the project's own)",

@@ -78,9 +78,7 @@ class Trainer:
         self._made += 1
         if self._weights is not None:
             file, tensors = self._weights
-            self.matches.append(
-                fill(backbone.net.model if hasattr(backbone.net, "model") else backbone.net, dict(tensors), file)
-            )
+            self.matches.append(fill(backbone.named_as_published, tensors, file))
         return backbone
 
     def _seed(self, purpose: str, *counters: int) -> None:

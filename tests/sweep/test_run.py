@@ -1,0 +1,261 @@
+"""A sweep as a user lives it: run, go on, extend, refuse, fail; on a dataset of 96 tiny images."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmark.contract import BadInput
+from benchmark.report.write import write_tables
+from benchmark.store import Store
+from benchmark.sweep.run import Outcome, Settings, run_sweep
+from benchmark.sweep.sweep import checked_sweep
+
+QUIET = Settings(jobs=1, quiet=True)
+
+
+def swept(plugin: Path, out: Path, settings: Settings = QUIET, **changes: object) -> Outcome:
+    given = {"dataset": "tiny", "methods": ("ce",), "noise": (20,), "epochs": 2, "threads": 1, "plugins": (str(plugin),)}
+    return run_sweep(checked_sweep({**given, **changes}), out, None, settings)
+
+
+def arrays(out: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Every array of every run's predictions, by key and name."""
+    found = {}
+    for path in sorted((out / "runs").glob("*/predictions.npz")):
+        with np.load(path) as content:
+            found[path.parent.name] = {name: content[name] for name in content.files}
+    return found
+
+
+def assert_identical(a: Path, b: Path) -> None:
+    first, second = arrays(a), arrays(b)
+    assert first.keys() == second.keys()
+    assert first
+    for key, content in first.items():
+        assert content.keys() == second[key].keys()
+        for name, array in content.items():
+            assert array.tobytes() == second[key][name].tobytes(), f"{name} of {key} differs"
+
+
+@pytest.fixture
+def failing_plugin(tmp_path: Path) -> Path:
+    """A method that diverges, and one that raises."""
+    file = tmp_path / "failing.py"
+    file.write_text(
+        """
+from benchmark.methods.ce import CrossEntropy
+class Diverges(CrossEntropy):
+    "Loses its mind."
+    name = "diverges"
+    def training_step(self, batch):
+        return super().training_step(batch) * float("nan")
+class Raises(CrossEntropy):
+    "Raises."
+    name = "raises"
+    def training_step(self, batch):
+        raise SystemExit("I will not")
+"""
+    )
+    return file
+
+
+def test_a_run_leaves_everything_that_the_design_names(tiny_plugin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = swept(tiny_plugin, out)
+    assert (outcome.finished, outcome.failed, outcome.skipped) == (1, 0, 0)
+    folder = out / "runs" / outcome.plan.jobs[0].key
+    names = {p.name for p in folder.iterdir()}
+    assert names == {
+        "spec.json", "environment.json", "history.csv", "model.safetensors", "predictions.npz", "features.npz", "metrics.json",
+    }  # fmt: skip
+    (content,) = arrays(out).values()
+    assert content["test_logits"].shape == (48, 3)
+    assert content["train_index"].tolist() == list(range(96))
+    assert content["test_votes"].shape == (48, 3)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny_plugin: Path, tmp_path: Path) -> None:
+    methods = ("ce", "scn", "dul", "rul", "rul-relabel")
+    swept(tiny_plugin, tmp_path / "a", methods=methods)
+    swept(tiny_plugin, tmp_path / "b", methods=methods)
+    assert_identical(tmp_path / "a", tmp_path / "b")
+    swept(tiny_plugin, tmp_path / "c", seeds=(1,))
+    (other,) = arrays(tmp_path / "c").values()
+    assert all(not np.array_equal(other["test_logits"], run["test_logits"]) for run in arrays(tmp_path / "a").values())
+
+
+def test_every_method_sees_the_same_labels_within_a_seed(tiny_plugin: Path, tmp_path: Path) -> None:
+    swept(tiny_plugin, tmp_path / "o", methods=("ce", "rul"), seeds=(0, 1))
+    given = [run["train_given"].tobytes() for run in arrays(tmp_path / "o").values()]
+    assert len(given) == 4
+    assert len(set(given)) == 2
+
+
+@pytest.mark.parametrize("method", ["scn", "rul-relabel"])
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_bits(tiny_plugin: Path, tmp_path: Path, method: str) -> None:
+    words = [
+        "--dataset",
+        "tiny",
+        "--methods",
+        method,
+        "--noise",
+        "20",
+        "--epochs",
+        "12",
+        "--threads",
+        "1",
+        "--plugin",
+        str(tiny_plugin),
+    ]
+    command = [sys.executable, "-m", "benchmark", "run", *words, "--jobs", "1", "--quiet", "--out"]
+    root = Path(__file__).parents[2]
+    killed = subprocess.Popen([*command, str(tmp_path / "killed")], cwd=root, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("runs/*/checkpoint.pt")):
+        assert killed.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not list((tmp_path / "killed").glob("runs/*/metrics.json"))
+    subprocess.run([*command, str(tmp_path / "killed")], cwd=root, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, str(tmp_path / "straight")], cwd=root, check=True, stdout=subprocess.DEVNULL)
+    assert_identical(tmp_path / "killed", tmp_path / "straight")
+    histories = [next((tmp_path / name).glob("runs/*/history.csv")).read_text() for name in ("killed", "straight")]
+    assert len(histories[0].splitlines()) == len(histories[1].splitlines()) == 13
+    assert not list((tmp_path / "killed").rglob("*.pt"))
+    assert not list((tmp_path / "killed").rglob(".*"))
+
+
+def test_no_weight_depends_on_the_reference_labels_of_the_training_set(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are permuted after the noise was made: everything but the scores that judge by them stays as it was."""
+    from benchmark.contract.dataset import Split
+    from benchmark.sweep import execute
+
+    methods = ("ce", "scn", "dul", "rul", "rul-relabel")
+    swept(tiny_plugin, tmp_path / "true", methods=methods)
+    load = execute.load
+
+    def permuted(*given: object) -> object:
+        import dataclasses
+
+        prepared = load(*given)
+        labels = np.random.default_rng(0).permutation(np.asarray(prepared.data.train.labels))
+        train = Split(prepared.data.train.images, labels, prepared.data.train.votes)
+        return dataclasses.replace(prepared, data=dataclasses.replace(prepared.data, train=train))
+
+    monkeypatch.setattr(execute, "load", permuted)
+    swept(tiny_plugin, tmp_path / "permuted", methods=methods)
+    assert_identical(tmp_path / "true", tmp_path / "permuted")
+    for run in (tmp_path / "true" / "runs").iterdir():
+        twin = tmp_path / "permuted" / "runs" / run.name
+        assert (run / "model.safetensors").read_bytes() == (twin / "model.safetensors").read_bytes()
+        scores = [json.loads((p / "metrics.json").read_text())["wrong_label_fit"] for p in (run, twin)]
+        assert scores[0] != scores[1], "the permutation had no effect at all: this test would prove nothing"
+
+
+def test_a_finished_run_is_skipped_and_force_repeats_it(tiny_plugin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    key = swept(tiny_plugin, out).plan.jobs[0].key
+    metrics = out / "runs" / key / "metrics.json"
+    before = metrics.stat().st_mtime_ns
+    assert swept(tiny_plugin, out).skipped == 1
+    assert metrics.stat().st_mtime_ns == before
+    again = swept(tiny_plugin, out, Settings(jobs=1, quiet=True, force=True))
+    assert (again.finished, again.skipped) == (1, 0)
+    assert metrics.stat().st_mtime_ns > before
+
+
+def test_a_second_sweep_extends_the_folder_in_grid_order(tiny_plugin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    swept(tiny_plugin, out)
+    outcome = swept(tiny_plugin, out, methods=("ce", "dul"))
+    assert (outcome.finished, outcome.skipped) == (1, 1)
+    rows, _, _ = write_tables(Store(out), ("md",))
+    assert [row["method"] for row in rows] == ["ce", "dul"]
+
+
+@pytest.mark.parametrize("change", [{"epochs": 3}, {"batch_size": 32}, {"validation": 25}, {"threads": 2}])
+def test_a_sweep_with_another_recipe_is_refused_and_nothing_changes(tiny_plugin: Path, tmp_path: Path, change: dict) -> None:
+    out = tmp_path / "o"
+    swept(tiny_plugin, out)
+    before = sorted((p, p.stat().st_mtime_ns) for p in out.rglob("*"))
+    with pytest.raises(BadInput, match="another --out"):
+        swept(tiny_plugin, out, **change)
+    assert sorted((p, p.stat().st_mtime_ns) for p in out.rglob("*")) == before
+
+
+def test_failed_runs_are_recorded_with_their_reason_and_harm_no_other(
+    tiny_plugin: Path, failing_plugin: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "o"
+    both = {"methods": ("diverges", "raises", "ce"), "plugins": (str(tiny_plugin), str(failing_plugin))}
+    outcome = swept(tiny_plugin, out, **both)
+    assert (outcome.finished, outcome.failed) == (1, 2)
+    rows, _, text = write_tables(Store(out), ("md",))
+    assert [(row["status"], row["error"]) for row in rows] == [
+        ("failed", "the loss was nan in epoch 1 of 2"),
+        ("failed", "SystemExit: I will not"),
+        ("finished", None),
+    ]
+    assert text.count("Failed: ") == 2
+    assert swept(tiny_plugin, out, **both).skipped == 3
+    assert swept(tiny_plugin, out, Settings(jobs=1, quiet=True, retry_failed=True), **both).failed == 2
+
+
+def test_held_out_images_are_not_trained_on_and_choose_an_epoch(tiny_plugin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    swept(tiny_plugin, out, validation=25, epochs=3)
+    (run,) = arrays(out).values()
+    assert len(run["train_index"]) == 72
+    rows, _, _ = write_tables(Store(out), ("md",))
+    assert rows[0]["acc_val"] is not None
+    history = next(out.glob("runs/*/history.csv")).read_text().splitlines()
+    assert "validation_accuracy" in history[0]
+
+
+def test_human_labels_and_files_bring_their_own_noise(tiny_plugin: Path, tmp_path: Path) -> None:
+    human = swept(tiny_plugin, tmp_path / "h", noise_kind="human", noise=())
+    assert human.plan.jobs[0].spec.noise_rate is None
+    labels = tmp_path / "mine.txt"
+    labels.write_text("\n".join(["0"] * 96))
+    swept(tiny_plugin, tmp_path / "f", noise_kind="file", noise=(), noise_files=(str(labels),))
+    rows, _, _ = write_tables(Store(tmp_path / "f"), ("md",))
+    assert rows[0]["noise_kind"] == "file:mine"
+    assert rows[0]["noise_rate"] is None
+    assert rows[0]["noise_realised"] > 50
+
+
+def test_shards_are_disjoint_and_together_the_whole_grid(tiny_plugin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    for k in (1, 2, 3):
+        outcome = swept(tiny_plugin, out, Settings(jobs=1, quiet=True, shard=(k, 3)), seeds=(0, 1, 2, 3))
+        assert outcome.finished == (2 if k == 1 else 1)
+    assert len(arrays(out)) == 4
+
+
+def test_workers_side_by_side_give_the_same_bits_as_one(tiny_plugin: Path, tmp_path: Path) -> None:
+    swept(tiny_plugin, tmp_path / "one", methods=("ce", "rul"))
+    swept(tiny_plugin, tmp_path / "two", Settings(jobs=2, quiet=True), methods=("ce", "rul"))
+    assert_identical(tmp_path / "one", tmp_path / "two")
+
+
+def test_the_folder_explains_itself(tiny_plugin: Path, tmp_path: Path) -> None:
+    """sweep.toml, given back as --config, is the same sweep: everything is found finished."""
+    from benchmark.sweep.sweep import read_settings
+
+    out = tmp_path / "o"
+    swept(tiny_plugin, out)
+    (settings,) = read_settings(out / "sweep.toml")
+    assert run_sweep(checked_sweep(settings), out, None, QUIET).skipped == 1
+    assert os.listdir(out / "noise")

@@ -1,0 +1,253 @@
+"""The command line from outside: what a user types, what comes back, and what bad input ends in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmark import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command, in this process."""
+    monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    return lambda *words: called(capsys, monkeypatch, *words)
+
+
+def tiny(plugin: Path, out: Path, *words: object) -> list[object]:
+    return [
+        "run",
+        "--plugin",
+        plugin,
+        "--dataset",
+        "tiny",
+        "--methods",
+        "ce",
+        "--noise",
+        "20",
+        "--epochs",
+        "1",
+        "--jobs",
+        "1",
+        "--out",
+        out,
+        *words,
+    ]
+
+
+def test_run_prints_the_table_on_standard_output_and_progress_on_standard_error(call, tiny_plugin, tmp_path):
+    status, out, err = call(*tiny(tiny_plugin, tmp_path / "o"))
+    assert status == 0
+    assert out.startswith("**Test accuracy (%): tiny")
+    assert "epoch 1/1" in err
+    assert "epoch" not in out.splitlines()[2]
+    for name in ("table.md", "table.csv", "table.tex", "table.html", "results.csv", "sweep.toml"):
+        assert (tmp_path / "o" / name).is_file()
+
+
+def test_json_stands_alone_on_standard_output(call, tiny_plugin, tmp_path):
+    status, out, _ = call(*tiny(tiny_plugin, tmp_path / "o", "--json"))
+    rows = json.loads(out)
+    assert status == 0
+    assert rows[0]["method"] == "ce"
+    _, again, _ = call("table", tmp_path / "o", "--json")
+    assert json.loads(again) == rows
+
+
+def test_a_dry_run_lists_the_grid_and_writes_nothing(call, tiny_plugin, tmp_path):
+    status, out, _ = call(*tiny(tiny_plugin, tmp_path / "o", "--seeds", "3", "--dry-run"))
+    assert status == 0
+    assert out.count("missing") == 3
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_config_file_is_a_sweep_and_options_go_before_it(call, tiny_plugin, tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text(f'dataset = "tiny"\nmethods = ["ce"]\nnoise = [0]\nepochs = 1\nplugins = ["{tiny_plugin}"]\n')
+    status, out, _ = call("run", "--config", file, "--noise", "10,20", "--out", tmp_path / "o", "--dry-run", "--json")
+    assert status == 0
+    assert [row["run"] for row in json.loads(out)] == ["ce, symmetric 10 %, seed 0", "ce, symmetric 20 %, seed 0"]
+
+
+def test_missing_runs_are_shown_with_the_command_that_fills_them(call, tiny_plugin, tmp_path):
+    call(*tiny(tiny_plugin, tmp_path / "o", "--seeds", "2", "--shard", "1/2"))
+    _, out, _ = call("table", tmp_path / "o")
+    assert "(1 of 2)" in out
+    command = out.rsplit("this command runs them: ", 1)[1].split()
+    assert command[:4] == ["python", "-m", "benchmark", "run"]
+    status, out, _ = call(*command[3:], "--jobs", "1")
+    assert status == 0
+    assert "are missing" not in out
+
+
+@pytest.mark.parametrize("what", ["methods", "datasets", "noises", "backbones"])
+def test_lists_are_objects_with_name_summary_citation_and_source(call, what):
+    status, out, _ = call("list", what, "--json")
+    rows = json.loads(out)
+    assert status == 0
+    assert rows
+    for row in rows:
+        assert {"name", "summary", "citation", "source"} <= row.keys()
+        assert row["summary"]
+
+
+def test_a_broken_plugin_is_named_in_list_and_when_asked_for_and_harms_no_other(call, monkeypatch, tmp_path):
+    from importlib.metadata import EntryPoint
+
+    broken = EntryPoint("theirs", "there.is.no.such.module", "benchmark.methods")
+    monkeypatch.setattr("benchmark.contract.registry.entry_points", lambda group: [broken] if group.endswith("methods") else [])
+    status, out, err = call("list", "methods")
+    assert status == 0
+    assert "rul" in out
+    assert "theirs: cannot be used: ModuleNotFoundError" in err
+    status, _, err = call("run", "--methods", "theirs", "--out", tmp_path / "o")
+    assert status == 2
+    assert "the method 'theirs' cannot be used: ModuleNotFoundError" in err
+
+
+BAD = {
+    "an unknown method": (["--methods", "rull"], "no method is called 'rull'; did you mean 'rul'?"),
+    "no method at all": (["--methods", ","], "methods"),
+    "an unknown dataset": (["--dataset", "cifar01"], "did you mean 'cifar10'?"),
+    "an empty subset": (["--dataset", "tiny@0"], "wanted NAME or NAME@COUNT"),
+    "a subset larger than the set": (["--dataset", "tiny@10k"], "wanted 3 to 96 training images"),
+    "an unknown backbone": (["--backbone", "resnet19"], "did you mean 'resnet"),
+    "an unknown recipe": (["--recipe", "comon"], "did you mean 'common'?"),
+    "an unknown noise kind": (["--noise-kind", "symetric"], "did you mean 'symmetric'?"),
+    "an unknown device": (["--device", "gpu"], "no device is called 'gpu'"),
+    "a device that is not here": (["--device", "mps"], "this machine has none"),
+    "an unknown precision": (["--precision", "fp16"], "did you mean 'bf16'?"),
+    "an unknown flag": (["--method", "rul"], "--method"),
+    "a rate over 100": (["--noise", "120"], "wanted percent, from 0 to 100"),
+    "a negative rate": (["--noise", "-5"], "wanted percent, from 0 to 100"),
+    "a rate in words": (["--noise", "abc"], "wanted rates in percent"),
+    "a rate that is no number": (["--noise", "nan"], "wanted percent, from 0 to 100"),
+    "a rate for human labels": (["--noise-kind", "human", "--noise", "10"], "brings its own rate"),
+    "human labels that the set lacks": (["--noise-kind", "human-worst"], "no noise kind 'human-worst'"),
+    "a file kind without a file": (["--noise-kind", "file"], "go together"),
+    "a noise file that is not there": (["--noise-kind", "file", "--noise-file", "nowhere.txt"], "there is no such file"),
+    "no seeds": (["--seeds", "0"], "at least 1"),
+    "seeds both ways": (["--seeds", "2", "--seed", "4"], "exclude each other"),
+    "a seed in words": (["--seed", "one"], "wanted whole numbers"),
+    "no epochs": (["--epochs", "0"], "epochs"),
+    "a batch of one": (["--batch-size", "1"], "batch_size"),
+    "negative jobs": (["--jobs", "-3"], "wanted a count of at least 1, or auto"),
+    "a shard out of range": (["--shard", "3/2"], "K from 1 to N"),
+    "an option without a value": (["--set", "ce"], "wanted NAME.OPTION=VALUE"),
+    "an unknown option": (["--methods", "scn", "--set", "scn.betta=0.5"], "did you mean 'beta'?"),
+    "an option of the wrong type": (["--methods", "scn", "--set", "scn.beta=high"], "scn.beta"),
+    "an option of an absent method": (["--set", "rul.dim=8"], "'rul' is not part of this sweep"),
+    "a plugin that is not there": (["--plugin", "nowhere.py"], "there is no such file"),
+    "a config that is not there": (["--config", "nowhere.toml"], "cannot be read"),
+    "a data root that is not there": (["--data-root", "nowhere"], "there is no such folder"),
+    "weights that are not there": (["--pretrained", "nowhere.pth"], "there is no such file"),
+    "too large a validation set": (["--validation", "80"], "validation"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", BAD.values(), ids=BAD.keys())
+def test_bad_input_ends_in_one_line_status_2_and_nothing_written(call, tiny_plugin, tmp_path, monkeypatch, given):
+    words, wanted = given
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    base = [] if "--noise-kind" in words or "--noise" in words else ["--noise", "20"]
+    defaults = {"--dataset": "tiny", "--methods": "ce"}
+    rest = [word for option, value in defaults.items() if option not in words for word in (option, value)]
+    status, out, err = call("run", "--plugin", tiny_plugin, *rest, *base, *words, "--out", tmp_path / "o")
+    assert status == 2
+    assert wanted in err
+    assert err.startswith("error: ")
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def written(tmp_path: Path, name: str, content: bytes | str) -> Path:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+BAD_FILES = {
+    "a short label file": ("--noise-file", "l.txt", "0\n1\n", "it has 2 labels, and the training set has 96"),
+    "a label out of range": ("--noise-file", "l.txt", "0\n" * 95 + "3\n", "label 3 in place 96; wanted 0 to 2"),
+    "labels in words": ("--noise-file", "l.txt", "happy\n" * 96, "wanted one whole number a line"),
+    "a damaged artefact": ("--noise-file", "l.npz", b"PK\x03\x04nonsense", "not a noise artefact"),
+    "unreadable weights": ("--pretrained", "w.pth", b"nonsense", "damaged"),
+    "truncated safetensors": ("--pretrained", "w.safetensors", b"\x10\x00\x00", "cannot be read"),
+    "a plugin that does not import": ("--plugin", "p.py", "import nowhere_at_all", "ModuleNotFoundError"),
+    "a plugin without a plugin": ("--plugin", "p.py", "x = 1", "defines no Method and no Dataset"),
+    "a plugin with a taken name": ("--plugin", "p.py", "from benchmark.methods import ce\nclass Mine(ce.CrossEntropy):\n    name = 'ce'", "two methods have this name"),
+    "a config that is not TOML": ("--config", "c.toml", "dataset = ", "it is not TOML"),
+    "a config with an unknown key": ("--config", "c.toml", "methds = ['ce']", "did you mean 'methods'?"),
+    "an output that is a file": ("--out", "o2", "I am a file", "it is a file"),
+    "an output below a file": ("--out", "o3/deeper", None, "is a file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_files_end_in_one_line_status_2_and_nothing_written(call, tiny_plugin, tmp_path, given):
+    option, name, content, wanted = given
+    path = tmp_path / name
+    if content is None:
+        path.parent.write_text("I am a file")
+    else:
+        written(tmp_path, name, content)
+    before = sorted(tmp_path.rglob("*"))
+    kind = ["--noise-kind", "file"] if option == "--noise-file" else ["--noise", "20"]
+    out = [] if option == "--out" else ["--out", tmp_path / "o"]
+    status, shown, err = call("run", "--plugin", tiny_plugin, "--dataset", "tiny", "--methods", "ce", *kind, *out, option, path)
+    assert status == 2
+    assert wanted in err
+    assert len(err.strip().splitlines()) == 1
+    assert shown == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_table_refuses_what_is_no_sweep(call, tmp_path):
+    for folder, wanted in ((tmp_path / "none", "there is no such folder"), (tmp_path, "there is no sweep in it")):
+        status, _, err = call("table", folder)
+        assert (status, len(err.strip().splitlines())) == (2, 1)
+        assert wanted in err
+    status, _, err = call("table", tmp_path, "--format", "pdf")
+    assert status == 2
+    assert "no table format is called 'pdf'" in err
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; sys.argv = ['benchmark', '--help']\nfrom benchmark import cli\ntry: cli.main()\nexcept SystemExit: pass\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_tables_and_reports_never_import_the_training_code():
+    code = "import sys\nimport benchmark.report.write\nsys.exit(any(m.startswith('benchmark.train') or m == 'torch' for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_failed_run_gives_status_1_and_the_table_says_why(call, tiny_plugin, tmp_path):
+    plugin = written(
+        tmp_path,
+        "p.py",
+        "from benchmark.methods.ce import CrossEntropy\nclass Bad(CrossEntropy):\n    'Bad.'\n    name = 'bad'\n    def predict(self, images):\n        raise ValueError('no idea')\n",
+    )
+    status, out, err = call(*tiny(tiny_plugin, tmp_path / "o", "--plugin", plugin, "--methods", "bad,ce"))
+    assert status == 1
+    assert "failed" in out
+    assert "ValueError: no idea" in out
+    assert "ValueError: no idea" in err
+    with np.load(next((tmp_path / "o").glob("runs/*/predictions.npz"))) as content:
+        assert np.isfinite(content["test_logits"]).all()
