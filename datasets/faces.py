@@ -39,24 +39,24 @@ NEUTRAL = CLASSES.index("neutral")
 
 BLENDED = 0.45  # share of the images that show two expressions
 BLEND_WEIGHT = (0.5, 0.7)  # weight of the first expression in a blend
-INTENSITY = (0.7, 1.0)  # weight of an expression shown alone, against neutral
-JITTER = 0.10  # standard deviation of each action unit: people differ in how they show the same thing
+INTENSITY = (0.8, 1.0)  # weight of an expression shown alone, against neutral
+JITTER = 0.08  # standard deviation of each action unit: people differ in how they show the same thing
 VOTERS = 10
 FLOOR = 0.03  # share of the votes given blindly
 
 # Lengths in half image sides (24 pixels), y down; tones from 0, black, to 1, white. Each is drawn uniformly from its range.
 VARIATION = {
     # who
-    "face_width": (0.66, 0.80), "face_height": (0.88, 1.00), "jaw": (0.05, 0.28), "skin": (0.42, 0.85), "hair": (0.04, 0.42),
+    "face_width": (0.66, 0.80), "face_height": (0.88, 1.00), "jaw": (0.05, 0.28), "skin": (0.5, 0.85), "hair": (0.04, 0.42),
     "hairline": (-0.80, -0.55), "parting": (-0.25, 0.25), "temple": (0.5, 1.1), "beard": (-1.6, 0.7), "glasses": (-4.0, 1.0),
     "eye_x": (0.29, 0.37), "eye_y": (-0.22, -0.12), "eye_size": (0.13, 0.18), "eye_round": (0.055, 0.085), "iris": (0.05, 0.35),
     "brow_gap": (0.19, 0.25), "brow_thick": (0.025, 0.055), "brow_arch": (0.0, 0.06), "nose_y": (0.16, 0.26),
     "nose_width": (0.09, 0.15), "mouth_y": (0.47, 0.56),
     "mouth_width": (0.22, 0.30), "lip": (0.035, 0.075), "lip_tone": (0.5, 0.8),
     # how it is seen
-    "turn": (-0.20, 0.20), "roll": (-0.22, 0.22), "size": (1.00, 1.22), "shift_x": (-0.09, 0.09), "shift_y": (-0.08, 0.08),
-    "gaze": (-0.05, 0.05), "light_x": (-0.35, 0.35), "light_y": (-0.25, 0.15), "backdrop": (0.1, 0.9), "contrast": (0.65, 1.1),
-    "brightness": (-0.12, 0.12), "blur": (0.0, 0.22), "grain": (0.005, 0.035),
+    "turn": (-0.12, 0.12), "roll": (-0.12, 0.12), "size": (1.06, 1.20), "shift_x": (-0.05, 0.05), "shift_y": (-0.05, 0.05),
+    "gaze": (-0.05, 0.05), "light_x": (-0.25, 0.25), "light_y": (-0.20, 0.10), "backdrop": (0.2, 0.8), "contrast": (0.8, 1.1),
+    "brightness": (-0.08, 0.08), "blur": (0.0, 0.22), "grain": (0.005, 0.035),
     # what is in the way: half lengths and half breadths
     "bar": (0.0, 1.0), "bar_x": (-0.6, 0.6), "bar_y": (-0.6, 0.7), "bar_angle": (0.0, np.pi), "bar_long": (0.3, 1.0),
     "bar_broad": (0.15, 0.28), "bar_tone": (0.1, 0.8), "bar_stripes": (0.0, 0.12),

@@ -94,7 +94,7 @@ class Block(nn.Module):
 class SmallResNet(nn.Module):
     """The default backbone: a 3x3 stem, which halves images over 32 px, and four residual blocks; three halve the map."""
 
-    def __init__(self, image_shape: tuple[int, int, int], widths: tuple[int, ...] = (32, 64, 128, 256)):
+    def __init__(self, image_shape: tuple[int, int, int], widths: tuple[int, ...] = (24, 48, 96, 192)):
         super().__init__()
         C, H, W = image_shape
         stride = 2 if max(H, W) > 32 else 1
