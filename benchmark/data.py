@@ -63,6 +63,7 @@ def _write(dataset: Dataset, folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        part.chmod(0o755)  # mkdtemp's is for the owner alone, and a cache may be shared
     except OSError as error:
         raise BadInput(
             f"the cache folder {folder.parent} cannot be written ({error.strerror}); BENCHMARK_CACHE names another"
