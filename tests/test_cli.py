@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from benchmark import cli
 
 ROOT = Path(__file__).parents[1]

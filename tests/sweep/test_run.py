@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from benchmark.contract import BadInput
 from benchmark.report.write import write_tables
 from benchmark.store import Store

@@ -1,0 +1,63 @@
+"""RUL: who gets which share, and what relabelling does."""
+
+from __future__ import annotations
+
+import torch
+from benchmark.methods.rul import RUL, RULRelabel, add_up_loss, mix_by_uncertainty
+from method_stubs import batch, task
+from torch.nn import functional as F
+
+
+def test_the_less_certain_of_a_pair_gets_the_larger_share():
+    mu, partner = torch.eye(2), torch.tensor([1, 0])
+    mixed = mix_by_uncertainty(mu, torch.tensor([[3.0], [1.0]]), partner)
+    torch.testing.assert_close(mixed[0], torch.tensor([0.75, 0.25]))
+    torch.testing.assert_close(mixed[1], mixed[0])  # a pair's two mixtures are the same
+
+
+def test_equal_uncertainties_and_self_pairs_mix_by_halves():
+    mu = torch.randn(3, 4)
+    torch.testing.assert_close(mix_by_uncertainty(mu, torch.ones(3, 1), torch.tensor([1, 2, 0])), (mu + mu[[1, 2, 0]]) / 2)
+    torch.testing.assert_close(mix_by_uncertainty(mu, torch.rand(3, 1) + 0.1, torch.arange(3)), mu)
+
+
+def test_the_add_up_loss_hears_both_labels_equally():
+    logits, labels, partner = torch.randn(4, 7), torch.tensor([0, 1, 2, 3]), torch.tensor([1, 0, 3, 2])
+    wanted = (F.cross_entropy(logits, labels) + F.cross_entropy(logits, labels[partner])) / 2
+    torch.testing.assert_close(add_up_loss(logits, labels, partner), wanted)
+
+
+def test_uncertainty_learns_only_through_the_shares():
+    rul = RUL(task((8, 3, 3), 12), RUL.Config()).train()
+    rul.training_step(batch(torch.randn(12, 8, 3, 3), torch.arange(12) % 7)).backward()
+    assert rul.logvar[3].weight.grad.abs().sum() > 0
+
+
+def test_the_head_fits_any_map_and_a_single_image_can_be_predicted():
+    for shape in ((8, 1, 1), (8, 3, 3), (4, 7, 5)):
+        rul = RUL(task(shape, 4), RUL.Config()).eval()
+        logits, uncertainty = rul.predict(torch.randn(1, *shape))
+        assert logits.shape == (1, 7)
+        assert uncertainty.shape == (1,)
+        assert uncertainty > 0
+
+
+def test_the_classifiers_rate_is_an_option():
+    rul = RUL(task((8, 3, 3), 4), RUL.Config(classifier_lr=10.0))
+    rest, classifier = rul.param_groups(0.1)
+    assert classifier["lr"] == 1.0
+    assert len(rest["params"]) + len(classifier["params"]) == len(list(rul.parameters()))
+
+
+def test_relabelling_waits_for_its_share_of_the_schedule_and_leaves_the_given_labels_alone():
+    method = RULRelabel(task((8, 3, 3), 12, epochs=70), RULRelabel.Config(dropout=0.0)).train()
+    step = batch(torch.randn(12, 8, 3, 3), torch.arange(12) % 7)
+    given = step.training_set.labels.clone()
+    method.classifier.weight.data *= 100  # so that it contradicts clearly
+    method.begin_stage(0, step.training_set)
+    for epoch, waits in ((8, True), (9, False)):
+        method.epoch = epoch
+        method.training_step(step)
+        assert torch.equal(method.relabelling.labels, given) == waits
+    assert torch.equal(step.training_set.labels, given)
+    assert "relabelling.labels" in method.state_dict()
