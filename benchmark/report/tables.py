@@ -152,13 +152,16 @@ def _notes(results: Sequence[Result], fill: str) -> list[str]:
 
 def _setting(result: Result) -> tuple[object, ...]:
     spec = result.spec
-    return spec.dataset.label, spec.backbone, spec.pretrained, spec.recipe.label, spec.recipe.epochs
+    recipe = spec.recipe
+    return spec.dataset.label, spec.backbone, spec.pretrained, recipe.label, recipe.epochs, spec.validation, spec.precision
 
 
 def _setting_title(result: Result) -> str:
     spec = result.spec
     weights = f" from {spec.pretrained}" if spec.pretrained else ""
-    return f"{spec.dataset.label}, backbone {spec.backbone}{weights}, {spec.recipe.epochs} epochs of recipe {spec.recipe.label}"
+    held_out = f", {spec.validation * 100:g} % held out" if spec.validation else ""
+    recipe = f"{spec.recipe.epochs} epochs of recipe {spec.recipe.label}"
+    return f"{spec.dataset.label}, backbone {spec.backbone}{weights}, {recipe} in {spec.precision}{held_out}"
 
 
 def _noise(result: Result) -> tuple[object, ...]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark.datasets._pickle import load_arrays
-from benchmark.datasets.cifar10 import CIFAR10, CLASSES, HUMAN
 
 from benchmark.contract import BadInput
+from benchmark.datasets._pickle import load_arrays
+from benchmark.datasets.cifar10 import CIFAR10, CLASSES, HUMAN
 
 RECORDS = 4  # per file, where the official files have 10,000
 TRAIN, TEST = slice(0, 5 * RECORDS), slice(5 * RECORDS, 6 * RECORDS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmark.datasets.faces import BLOCK, CLASSES, VOTERS, Config, Faces, draw, sample_faces
 
 from benchmark.contract import BadInput, Data
+from benchmark.datasets.faces import BLOCK, CLASSES, VOTERS, Config, Faces, draw, sample_faces
 
 
 def read(**options: int) -> Data:

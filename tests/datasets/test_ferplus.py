@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.datasets.ferplus import EMOTIONS, VOTES_HEADER, FERPlus, occurs_in, read_faces, read_votes, winners
 
 from benchmark.contract import BadInput
+from benchmark.datasets.ferplus import EMOTIONS, VOTES_HEADER, FERPlus, occurs_in, read_faces, read_votes, winners
 
 NEUTRAL, HAPPINESS, SURPRISE, SADNESS, ANGER, DISGUST, FEAR, CONTEMPT, UNKNOWN, NF = range(10)
 

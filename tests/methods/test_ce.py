@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from benchmark.methods._heads import one_minus_largest
-from benchmark.methods.ce import CrossEntropy
-from method_stubs import batch, task
+from stubs import batch, task
 from torch.nn import functional as F
 
 from benchmark.contract import NoOptions
+from benchmark.methods._heads import one_minus_largest
+from benchmark.methods.ce import CrossEntropy
 
 
 def test_the_loss_is_the_cross_entropy_of_the_pooled_features():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from benchmark.methods.dul import DUL, kl_to_standard_normal
-from method_stubs import batch, task
+from stubs import batch, task
 from torch.distributions import Normal, kl_divergence
+
+from benchmark.methods.dul import DUL, kl_to_standard_normal
 
 
 def test_the_kl_term_is_that_of_torchs_distributions():

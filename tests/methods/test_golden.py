@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from stubs import batch, fill, task, wave
+from torch import Tensor
+
 from benchmark.methods.dul import DUL
 from benchmark.methods.rul import RUL, mix_by_uncertainty
 from benchmark.methods.scn import SCN
-from method_stubs import batch, fill, task, wave
-from torch import Tensor
-
 from benchmark.train.backbones import build_backbone
 from benchmark.train.pretrained import fill as fill_pretrained
 from benchmark.train.pretrained import read_weights
 
-# fmt: off
 GOLDEN_RUL = {
     "loss": 1.951477408355,
     "share": [0.459027794878, 0.559522619515, 0.481266841927, 0.494598359431, 0.5, 0.505401640568],
@@ -33,11 +32,30 @@ GOLDEN_RUL = {
     "classifier_grad_norm": 1.705202065819,
     "classifier_grad": [0.022651932790, -0.064039684467, 0.055463848762],
     "input_grad_norm": 1.055776809305,
-    "test_logits": [0.088335440372, 0.095493052386, 0.014454249639, -0.079903764328, -0.100427908452, -0.028220996562, 0.069956697752],
+    "test_logits": [
+        0.088335440372,
+        0.095493052386,
+        0.014454249639,
+        -0.079903764328,
+        -0.100427908452,
+        -0.028220996562,
+        0.069956697752,
+    ],
 }
 GOLDEN_SCN_ACTIVE = {
     "loss": 1.860782200944,
-    "importance": [0.531179101876, 0.615996427118, 0.644443525563, 0.596320606652, 0.507058533912, 0.452262794017, 0.478197518575, 0.563343985367, 0.634471358609, 0.635825168040],
+    "importance": [
+        0.531179101876,
+        0.615996427118,
+        0.644443525563,
+        0.596320606652,
+        0.507058533912,
+        0.452262794017,
+        0.478197518575,
+        0.563343985367,
+        0.634471358609,
+        0.635825168040,
+    ],
     "classifier_grad_norm": 2.787487609899,
     "classifier_grad": [0.043584522003, -0.021887752214, 0.054623643559],
     "importance_grad_norm": 4.128671563789,
@@ -47,7 +65,18 @@ GOLDEN_SCN_ACTIVE = {
 }
 GOLDEN_SCN_IDLE = {
     "loss": 1.834692133998,
-    "importance": [0.531179101876, 0.615996427118, 0.644443525563, 0.596320606652, 0.507058533912, 0.452262794017, 0.478197518575, 0.563343985367, 0.634471358609, 0.635825168040],
+    "importance": [
+        0.531179101876,
+        0.615996427118,
+        0.644443525563,
+        0.596320606652,
+        0.507058533912,
+        0.452262794017,
+        0.478197518575,
+        0.563343985367,
+        0.634471358609,
+        0.635825168040,
+    ],
     "classifier_grad_norm": 2.787487609899,
     "classifier_grad": [0.043584522003, -0.021887752214, 0.054623643559],
     "importance_grad_norm": 1.347242579199,
@@ -71,7 +100,6 @@ GOLDEN_RESNET18 = {
     "values": [0.003449888222, 0.192512418062, 0.044963844355, 0.0],
     "tensors": 100,
 }
-# fmt: on
 
 MAP = (512, 7, 7)
 LABELS = torch.tensor([0, 3, 6, 1, 2, 5])

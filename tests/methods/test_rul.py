@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from benchmark.methods.rul import RUL, RULRelabel, add_up_loss, mix_by_uncertainty
-from method_stubs import batch, task
+from stubs import batch, task
 from torch.nn import functional as F
+
+from benchmark.methods.rul import RUL, RULRelabel, add_up_loss, mix_by_uncertainty
 
 
 def test_the_less_certain_of_a_pair_gets_the_larger_share():

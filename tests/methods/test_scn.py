@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from stubs import batch, task
+
 from benchmark.methods.scn import SCN, importance_groups, rank_regularisation
-from method_stubs import batch, task
 
 
 def test_the_high_group_is_the_share_beta_rounded_down():

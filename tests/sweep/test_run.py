@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -259,4 +258,4 @@ def test_the_folder_explains_itself(tiny_plugin: Path, tmp_path: Path) -> None:
     swept(tiny_plugin, out)
     (settings,) = read_settings(out / "sweep.toml")
     assert run_sweep(checked_sweep(settings), out, None, QUIET).skipped == 1
-    assert os.listdir(out / "noise")
+    assert list((out / "noise").iterdir())

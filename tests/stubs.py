@@ -1,4 +1,4 @@
-"""A backbone that hands its images on, and a training set that is only labels: methods alone, without a network."""
+"""Stand-ins: a backbone that hands its images on, a training set that is only labels, a spec."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.contract import Backbone, Batch, Task
+from benchmark.spec import DatasetSpec, RunSpec, recipe
+
+SPEC = RunSpec(
+    dataset=DatasetSpec("ferplus", 10_000, {"classes": 8}),
+    noise_kind="symmetric",
+    noise_rate=0.2,
+    method="scn",
+    options={"beta": 0.5},
+    backbone="small",
+    pretrained=None,
+    recipe=recipe("common"),
+    validation=0.0,
+    precision="fp32",
+    seed=3,
+)
 
 
 def wave(*shape: int, f: float = 1.0, a: float = 1.0) -> Tensor:

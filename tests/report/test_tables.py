@@ -1,0 +1,99 @@
+"""Tables: what stands in a cell, what never is averaged, and four formats of one model."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from stubs import SPEC
+
+from benchmark.report.results import COLUMNS, Result
+from benchmark.report.tables import render, tables
+
+BASE = dataclasses.replace(SPEC, options={})
+
+
+def result(method="scn", seed=0, status="finished", accuracy=80.0, rate=0.2, imbalance=1.0, error=None, **changes):
+    spec = dataclasses.replace(BASE, method=method, seed=seed, noise_rate=rate, **changes)
+    metrics = {"acc_last": accuracy, "macro_acc": accuracy - 5, "nll": 0.5} if status == "finished" else {}
+    return Result(spec, f"{method}{seed}", rate, imbalance, status, metrics, error)
+
+
+def headline(*results):
+    return tables(results)[0]
+
+
+def test_a_cell_is_mean_and_sample_deviation_over_seeds():
+    table = headline(result(accuracy=80.0), result(seed=1, accuracy=82.0))
+    assert table.rows == (("scn", "81.00 ± 1.41"),)
+    assert "mean ± standard deviation over 2 seeds; last epoch" in table.caption
+
+
+def test_one_seed_has_no_spread():
+    table = headline(result())
+    assert table.rows == (("scn", "80.00"),)
+    assert "no spread" in table.caption
+
+
+def test_what_failed_or_is_missing_says_so():
+    failed = result("ce", status="failed", error="the loss was nan")
+    table = headline(failed, result("rul", status="missing"), result(), result(seed=1, status="failed"))
+    assert table.rows == (("ce", "failed"), ("rul", "missing"), ("scn", "80.00 (1 of 2)"))
+
+
+def test_nothing_is_averaged_over_more_than_the_seed():
+    different = [
+        result(),
+        result(backbone="resnet18"),
+        result(recipe=dataclasses.replace(BASE.recipe, epochs=3)),
+        result(recipe=dataclasses.replace(BASE.recipe, batch_size=32)),
+        result(pretrained="w.pth"),
+        result(dataset=dataclasses.replace(BASE.dataset, subset=None)),
+        result(options={"beta": 0.5}),
+        result(rate=0.3),
+        result(noise_kind="symmetric-inclusive"),
+        result(validation=0.1),
+    ]
+    headlines = [table for table in tables(different) if table.title.startswith("Test accuracy")]
+    cells = [cell for table in headlines for row in table.rows for cell in row[1:]]
+    assert [cell for cell in cells if cell] == ["80.00"] * len(different)
+
+
+def test_the_mean_over_classes_stands_beside_accuracy_where_classes_are_imbalanced():
+    titles = [table.title for table in tables([result(imbalance=4.0)])]
+    assert titles[1].startswith("Mean of the classes' test accuracies")
+    assert len(tables([result(imbalance=1.0)])) == 2
+
+
+def test_headers_give_the_realised_rate():
+    assert headline(result(), result(rate=0.3)).columns == (
+        "method",
+        "20 % (realised 20.00 %)",
+        "30 % (realised 30.00 %)",
+    )
+
+
+AWKWARD = result("a|b_50%&<i>", error=None)
+
+
+def test_all_formats_of_one_table():
+    texts = render(
+        tables([AWKWARD, result(status="missing", seed=1)]), [AWKWARD, result(status="missing", seed=1)], "THE COMMAND"
+    )
+    assert "| a\\|b_50%&<i>" in texts["md"]
+    assert "1 of 2 runs are missing; this command runs them: THE COMMAND" in texts["md"]
+    assert "a\\_50" not in texts["tex"]
+    assert "b\\_50\\%\\&" in texts["tex"]
+    assert "\\toprule" in texts["tex"]
+    assert "&lt;i&gt;" in texts["html"]
+    assert "<i>" not in texts["html"]
+    assert "a|b_50%&<i>,80.00" in texts["csv"]
+
+
+def test_the_columns_of_results_csv_are_the_designs_in_its_order():
+    wanted = """dataset, noise_kind, noise_rate, noise_realised, method, backbone, epochs, seed, status,
+    acc_last, acc_last5, acc_val, acc_best, macro_acc, nll, ece, brier, aurc, error_auroc, msp_auroc, noise_auroc, noise_ap,
+    wrong_label_fit, vote_spearman, train_seconds, images_per_second, peak_memory_mb, key, recipe, pretrained, options, error"""
+    assert list(COLUMNS) == [name.strip() for name in wanted.split(",")]
+    row = result().row()
+    assert list(row) == list(COLUMNS)
+    assert (row["noise_rate"], row["acc_val"], row["dataset"]) == (20.0, None, "ferplus[classes=8]@10k")

@@ -1,0 +1,122 @@
+"""The cache: read once, mapped by all, never half."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.contract import BadInput, Card, Data, Dataset, NoOptions, Split
+from benchmark.data import channel_statistics, load, prepare, stratified
+from benchmark.spec import DatasetSpec
+
+
+@dataclass(frozen=True)
+class Options:
+    bad: str = ""
+
+
+class Counting(Dataset):
+    """Counts how often it is read; its images are its file's bytes."""
+
+    name = "counting"
+    card = Card("", "", "", "")
+    Config = Options
+    reads = 0
+
+    def sources(self):
+        return [self.root / "pixels"]
+
+    def read(self):
+        type(self).reads += 1
+        if self.config.bad == "raises":
+            raise BadInput("a file is not what it should be")
+        images = np.frombuffer((self.root / "pixels").read_bytes(), np.uint8).reshape(-1, 2, 2, 1)
+        labels = np.arange(len(images)) % 3 + (5 if self.config.bad == "label" else 0)
+        split = Split(images.astype(np.float32) if self.config.bad == "dtype" else images, labels.astype(np.int64))
+        return Data(split, split, ("a", "b", "ü"), {"human": labels * 0}, ("a note",))
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "pixels").write_bytes(bytes(range(48)))
+    Counting.reads = 0
+    return tmp_path
+
+
+def test_a_dataset_is_read_once_and_again_when_its_files_change(root: Path):
+    first = prepare(Counting(Options(), root))
+    assert prepare(Counting(Options(), root)) == first
+    assert Counting.reads == 1
+    (root / "pixels").write_bytes(bytes(range(48, 96)))
+    second = prepare(Counting(Options(), root))
+    assert second != first
+    assert Counting.reads == 2
+    assert load(second, DatasetSpec("counting")).sha256 != load(first, DatasetSpec("counting")).sha256
+
+
+def test_what_comes_out_is_what_went_in_mapped_into_memory(root: Path):
+    prepared = load(prepare(Counting(Options(), root)), DatasetSpec("counting"))
+    assert isinstance(prepared.data.train.images, np.memmap)
+    assert prepared.data.train.images.ravel().tolist() == list(range(48))
+    assert prepared.data.classes == ("a", "b", "ü")
+    assert prepared.data.notes == ("a note",)
+    assert prepared.data.train.votes is None
+    assert prepared.data.human_labels["human"].tolist() == [0] * 12
+
+
+def test_a_reader_that_fails_leaves_no_cache(root: Path):
+    for bad, wanted in (("raises", "not what it should be"), ("label", "outside 0 to 2"), ("dtype", "wanted uint8")):
+        with pytest.raises(BadInput, match=wanted):
+            prepare(Counting(Options(bad), root))
+    assert not list((root / "cache").glob("*"))
+
+
+def test_two_that_prepare_at_once_do_not_harm_each_other(root: Path):
+    folders = []
+    threads = [threading.Thread(target=lambda: folders.append(prepare(Counting(Options(), root)))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(folders)) == 1
+    assert [p.name for p in (root / "cache").iterdir()] == [folders[0].name]
+    assert len(load(folders[0], DatasetSpec("counting")).data.train) == 12
+
+
+def test_a_cache_that_cannot_be_written_is_bad_input(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BENCHMARK_CACHE", str(root / "pixels" / "below"))
+    with pytest.raises(BadInput, match="BENCHMARK_CACHE names another"):
+        prepare(Counting(Options(), root))
+
+
+def test_a_missing_source_is_bad_input(root: Path):
+    (root / "pixels").unlink()
+    with pytest.raises(BadInput, match="cannot be read"):
+        prepare(Counting(Options(), root))
+    assert NoOptions() == NoOptions()
+
+
+def test_channel_statistics_are_numpys():
+    images = np.random.default_rng(0).integers(0, 256, (20, 5, 4, 3), dtype=np.uint8)
+    mean, std = channel_statistics(images)
+    np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(std, images.std(axis=(0, 1, 2)) / 255, rtol=1e-5)
+
+
+def test_a_stratified_choice_keeps_the_shares():
+    labels = np.repeat([0, 1, 2], [700, 200, 100])
+    index = stratified(labels, 101, np.random.default_rng(0))
+    assert len(index) == len(set(index.tolist())) == 101
+    assert np.bincount(labels[index]).tolist() in ([71, 20, 10], [70, 20, 11], [70, 21, 10])
+    assert np.array_equal(index, stratified(labels, 101, np.random.default_rng(0)))
+
+
+def test_a_subset_takes_human_labels_along(root: Path):
+    prepared = load(prepare(Counting(Options(), root)), DatasetSpec("counting", 6))
+    assert len(prepared.data.train) == len(prepared.data.human_labels["human"]) == 6
+    assert len(prepared.data.test) == 12

@@ -1,0 +1,93 @@
+"""What a run is called, and what its key covers."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from stubs import SPEC
+
+from benchmark.contract import BadInput
+from benchmark.spec import DatasetSpec, RunSpec, code_fingerprint, recipe
+
+KEY = {"code": "c", "noise": "n", "weights": None}
+
+
+def test_names_say_what_differs_from_the_defaults():
+    assert SPEC.dataset.label == "ferplus[classes=8]@10k"
+    assert DatasetSpec("faces", 1500).label == "faces@1500"
+    assert SPEC.method_label == "scn[beta=0.5]"
+    assert recipe("common", epochs=3).label == "common"
+    assert recipe("common", batch_size=32).label == "common[batch_size=32]"
+
+
+def test_a_spec_survives_its_file():
+    import json
+
+    assert RunSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset": DatasetSpec("ferplus")},
+        {"noise_kind": "symmetric-inclusive"},
+        {"noise_rate": 0.3},
+        {"method": "rul"},
+        {"options": {}},
+        {"backbone": "resnet18"},
+        {"pretrained": "w.pth"},
+        {"recipe": recipe("common", epochs=3)},
+        {"validation": 0.1},
+        {"precision": "bf16"},
+        {"seed": 4},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_key_covers_every_field(change):
+    assert dataclasses.replace(SPEC, **change).key(**KEY) != SPEC.key(**KEY)
+    assert {f.name for f in dataclasses.fields(RunSpec)} == FIELDS
+
+
+FIELDS = {
+    "dataset", "noise_kind", "noise_rate", "method", "options", "backbone", "pretrained", "recipe", "validation", "precision",
+    "seed",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["code", "noise", "weights"])
+def test_the_key_covers_code_noise_and_weights(what):
+    assert SPEC.key(**{**KEY, what: "other"}) != SPEC.key(**KEY)
+    assert SPEC.key(**KEY) == SPEC.key(**KEY)
+
+
+@pytest.mark.parametrize("text", ["", "faces@", "faces@0", "faces@many", "faces@1@2", "@10k"])
+def test_subsets_that_cannot_be_read_are_refused(text):
+    with pytest.raises(BadInput, match="NAME@COUNT"):
+        DatasetSpec.parse(text, {})
+    assert DatasetSpec.parse("cifar10@10k", {}).subset == 10_000
+
+
+def fingerprint(folder: Path, method: str, helper: str) -> str:
+    """Of a package `pkg` with a method and its helper."""
+    (folder / "__init__.py").write_text("")
+    (folder / "_helper.py").write_text(helper)
+    (folder / "method.py").write_text(method)
+    for name in [n for n in sys.modules if n.startswith("pkg")]:
+        del sys.modules[name]
+    spec = importlib.util.spec_from_file_location("pkg", folder / "__init__.py", submodule_search_locations=[str(folder)])
+    sys.modules["pkg"] = importlib.util.module_from_spec(spec)
+    return code_fingerprint("pkg.method")
+
+
+def test_a_changed_comment_is_the_same_code_and_a_changed_helper_is_not(tmp_path):
+    method = '"""Doc."""\nfrom ._helper import f\n\ndef g():\n    "Doc."\n    return f()  # why\n'
+    helper = "def f():\n    return 1\n"
+    first = fingerprint(tmp_path, method, helper)
+    assert fingerprint(tmp_path, method.replace("Doc", "Other").replace("# why", ""), helper + "# more") == first
+    assert fingerprint(tmp_path, method.replace("f()  #", "f() + 1  #"), helper) != first
+    assert fingerprint(tmp_path, method, helper.replace("1", "2")) != first
+    assert fingerprint(tmp_path, "from . import _helper\n", helper) != fingerprint(tmp_path, "from . import _helper\n", "x = 1")

@@ -1,0 +1,55 @@
+"""On disk: whole files, and a run that counts as finished only when its metrics are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stubs import SPEC
+
+from benchmark.contract import BadInput
+from benchmark.store import Store, write_whole
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "f"
+    write_whole(file, b"old")
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_runs_status_follows_its_files(tmp_path: Path):
+    run = Store(tmp_path).run("k")
+    assert run.status == "missing"
+    run.begin(SPEC, {"torch": "2"})
+    run.save_checkpoint(b"state")
+    assert run.status == "started"
+    assert run.spec() == SPEC
+    run.fail("because", "traceback")
+    assert (run.status, run.checkpoint()) == ("failed", None)
+    run.begin(SPEC, {})
+    run.save_checkpoint(b"state")
+    run.finish({"acc_last": 1.0})
+    assert (run.status, run.checkpoint(), run.metrics()) == ("finished", None, {"acc_last": 1.0})
+    run.discard()
+    assert run.status == "missing"
+
+
+def test_damaged_metrics_are_named(tmp_path: Path):
+    run = Store(tmp_path).run("k")
+    run.finish({})
+    (run.path / "metrics.json").write_text("{")
+    with pytest.raises(BadInput, match=r"metrics\.json cannot be read"):
+        run.metrics()
+
+
+def test_checking_an_output_folder_leaves_no_trace(tmp_path: Path):
+    Store(tmp_path / "a" / "b").check_writable()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(BadInput, match="is a file"):
+            Store(path).check_writable()

@@ -1,0 +1,73 @@
+"""Rates over a stage, and groups with a will of their own."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+
+from benchmark.spec import recipe
+from benchmark.train.optimise import Optimiser, schedule_factor
+
+COMMON = recipe("common")
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():
+    factors = [schedule_factor(COMMON, k / 100, 12) for k in range(101)]
+    assert factors[0] == factors[100] == 0
+    assert max(factors) == schedule_factor(COMMON, COMMON.warmup, 12) == 1
+    assert factors.index(max(factors)) == 15
+
+
+def test_exponential_decays_by_the_epoch():
+    falling = dataclasses.replace(COMMON, schedule="exponential", decay=0.9)
+    assert [schedule_factor(falling, p, 10) for p in (0, 0.09, 0.1, 0.5)] == pytest.approx([1, 1, 0.9, 0.9**5])
+
+
+def groups():
+    a, b, c = (torch.nn.Parameter(torch.ones(1)) for _ in range(3))
+    return [
+        {"params": [a]},
+        {"params": [b], "lr": 5.0, "weight_decay": 0.0, "schedule": "constant"},
+        {"params": [c], "optimizer": "adam", "lr": 0.5},
+    ], (a, b, c)
+
+
+def test_a_group_may_have_its_own_rate_schedule_and_optimiser():
+    given, (a, b, c) = groups()
+    optimiser = Optimiser(given, COMMON, torch.device("cpu"))
+    optimiser.set_progress(0.0, 12)
+    rates = [group["lr"] for part in optimiser.parts for group in part.param_groups]
+    assert rates == [0.0, 5.0, 0.0]
+    assert [type(part).__name__ for part in optimiser.parts] == ["SGD", "Adam"]
+    (a + b + c).sum().backward()
+    optimiser.step()
+    assert (a.item(), b.item(), c.item()) == (1.0, -4.0, 1.0)
+    assert a.grad is None
+
+
+def test_its_state_survives_a_checkpoint():
+    def stepped(optimiser, parameters, count):
+        for k in range(count):
+            optimiser.set_progress(0.1 * (k + 1), 12)
+            sum((p**2).sum() for p in parameters).backward()
+            optimiser.step()
+
+    given, parameters = groups()
+    straight = Optimiser(given, COMMON, torch.device("cpu"))
+    stepped(straight, parameters, 2)
+    other_given, other = groups()
+    for mine, theirs in zip(other, parameters, strict=True):
+        mine.data.copy_(theirs.data)
+    resumed = Optimiser(other_given, COMMON, torch.device("cpu"))
+    resumed.load_state_dict(copy.deepcopy(straight.state_dict()))
+    stepped(straight, parameters, 2)
+    stepped(resumed, other, 2)
+    assert [p.item() for p in parameters] == [p.item() for p in other]
+
+
+def test_an_unknown_optimiser_is_an_error():
+    with pytest.raises(ValueError, match="there are sgd and adam"):
+        Optimiser([{"params": [torch.nn.Parameter(torch.ones(1))], "optimizer": "lion"}], COMMON, torch.device("cpu"))

@@ -1,0 +1,78 @@
+"""Weights from files: only data, and an account of what fitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from benchmark.contract import BadInput
+from benchmark.train.backbones import build_backbone
+from benchmark.train.pretrained import fill, read_weights
+
+
+def small(channels: int = 1):
+    return build_backbone("small", (channels, 48, 48), "fp32").named_as_published
+
+
+def plain(net):
+    return {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+
+
+def test_safetensors_and_torch_files_fill_the_same(tmp_path: Path):
+    source = plain(small())
+    save_file(source, tmp_path / "w.safetensors")
+    torch.save(source, tmp_path / "w.pth")
+    torch.save({"state_dict": {f"module.{k}": v for k, v in source.items()}}, tmp_path / "parallel.pth")
+    for name in ("w.safetensors", "w.pth", "parallel.pth"):
+        net = small()
+        match = fill(net, read_weights(tmp_path / name), name)
+        assert match.filled == match.wanted == len(source)
+        assert all(torch.equal(net.state_dict()[k], v) for k, v in source.items())
+        assert str(match) == f"{name}: {len(source)} of the backbone's {len(source)} tensors filled"
+
+
+def test_a_colour_network_sees_grey_images_as_if_shown_thrice():
+    colour, grey = small(3), small(1)
+    fill(grey, plain(colour), "w")
+    images = torch.randn(2, 1, 48, 48)
+    torch.testing.assert_close(grey.eval()(images), colour.eval()(images.expand(-1, 3, -1, -1)), atol=1e-4, rtol=1e-4)
+
+
+def test_weights_of_another_network_are_refused():
+    with pytest.raises(BadInput, match="none of its 1 tensors fits"):
+        fill(small(), {"conv1.weight": torch.zeros(64, 3, 7, 7)}, "w")
+
+
+def test_half_a_match_is_reported():
+    weights = dict(list(plain(small()).items())[:6])
+    assert fill(small(), weights, "w").filled == 6
+
+
+class Exploit:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_what_holds_more_than_weights_is_not_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    torch.save({"state_dict": {"w": torch.zeros(1)}, "more": Exploit()}, tmp_path / "w.pth")
+    with pytest.raises(BadInput, match="more than weights"):
+        read_weights(tmp_path / "w.pth")
+    assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x04."])
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_files_that_cannot_be_read_are_bad_input(tmp_path: Path, name: str, content: bytes):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput) as error:
+        read_weights(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_without_tensors_is_bad_input(tmp_path: Path):
+    torch.save({"epoch": 3}, tmp_path / "w.pth")
+    with pytest.raises(BadInput, match="no tensors"):
+        read_weights(tmp_path / "w.pth")

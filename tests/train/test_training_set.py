@@ -1,0 +1,78 @@
+"""The images on the device: what is read is what lies there, shifted and mirrored as drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.train.training_set import Augmentation, DeviceSet
+
+MEAN, STD = np.array([0.4, 0.5, 0.6], np.float32), np.array([0.2, 0.25, 0.3], np.float32)
+PIXELS = np.random.default_rng(0).integers(0, 256, (10, 8, 6, 3), dtype=np.uint8)
+LABELS = np.arange(10)
+
+
+def device_set(augmentation=Augmentation(), rows=None, pixels=PIXELS):  # noqa: B008 (frozen)
+    return DeviceSet(pixels, LABELS, rows, mean=MEAN, std=STD, device=torch.device("cpu"), augmentation=augmentation)
+
+
+def test_plain_images_are_normalised_and_channels_last():
+    images = device_set().images(torch.tensor([3, 0]))
+    wanted = (PIXELS[[3, 0]] / 255 - MEAN) / STD
+    np.testing.assert_allclose(images.permute(0, 2, 3, 1).numpy(), wanted, rtol=1e-4, atol=1e-5)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_rows_say_which_images_are_in_the_set():
+    some = device_set(rows=np.array([7, 2]))
+    assert len(some) == 2
+    assert some.labels.tolist() == [7, 2]
+    assert torch.equal(some.images(torch.tensor([1])), device_set().images(torch.tensor([2])))
+    assert [b.index.tolist() for b in some.batches()] == [[0, 1]]
+
+
+def test_each_view_is_some_shift_and_mirror_of_its_own_image():
+    a = Augmentation(flip=0.5, shift=2)
+    views = device_set(a)._augmented(torch.arange(10)).numpy()
+    seen = set()
+    for image, view in zip(PIXELS, views, strict=True):
+        padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="edge")
+        shifts = [(y, x, step) for y in range(5) for x in range(5) for step in (1, -1)]
+        moved = {(y, x, step): padded[y : y + 8, x : x + 6][:, ::step] for y, x, step in shifts}
+        found = [key for key, candidate in moved.items() if np.array_equal(candidate, view)]
+        assert found, "the view is no shift of its image"
+        seen.update(found)
+    assert len(seen) > 5, "every image was changed in the same way"
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_nothing_is_mirrored_or_everything(flip):
+    views = device_set(Augmentation(flip=flip))._augmented(torch.arange(10)).numpy()
+    assert np.array_equal(views, PIXELS[:, :, ::-1] if flip else PIXELS)
+
+
+def test_erasing_takes_one_rectangle_of_the_stated_area_and_fills_it_with_the_mean():
+    white = np.full((400, 32, 32, 3), 255, np.uint8)
+    labels = np.zeros(400, np.int64)
+    erasing = Augmentation(erase=1.0)
+    few = DeviceSet(white, labels, None, mean=MEAN, std=STD, device=torch.device("cpu"), augmentation=erasing)
+    views = few._augmented(torch.arange(400)).numpy()
+    gone = (views != 255).any(axis=-1)
+    (filled,) = np.unique(views[gone], axis=0)
+    np.testing.assert_allclose(filled, MEAN * 255, atol=1)
+    shares = gone.mean(axis=(1, 2))
+    assert 0.005 < shares.min() < 0.08
+    assert 0.2 < shares.max() < 0.32
+    for image in gone:
+        rows, columns = image.any(axis=1), image.any(axis=0)
+        assert image.sum() == rows.sum() * columns.sum(), "not a rectangle"
+
+
+def test_the_stream_of_views_is_the_seeds():
+    few, index = device_set(Augmentation(flip=0.5, shift=2, erase=0.5)), torch.arange(10)
+    few.seed_augmentation(5)
+    first, second = few.images(index, augmented=True), few.images(index, augmented=True)
+    few.seed_augmentation(5)
+    assert torch.equal(few.images(index, augmented=True), first)
+    assert not torch.equal(first, second)
