@@ -227,8 +227,8 @@ def make_split(size: int, *key: int) -> Split:
 class Config:
     """How many faces to draw, and which."""
 
-    train: int = 3000  #: training images
-    test: int = 1500  #: test images
+    train: int = 2400  #: training images
+    test: int = 1000  #: test images
     seed: int = 0  #: another seed draws other faces
 
     def __post_init__(self) -> None:

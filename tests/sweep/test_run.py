@@ -259,3 +259,12 @@ def test_the_folder_explains_itself(tiny_plugin: Path, tmp_path: Path) -> None:
     (settings,) = read_settings(out / "sweep.toml")
     assert run_sweep(checked_sweep(settings), out, None, QUIET).skipped == 1
     assert list((out / "noise").iterdir())
+
+
+@pytest.mark.slow
+def test_noise_visibly_hurts_plain_cross_entropy_on_faces(tmp_path: Path) -> None:
+    sweep = checked_sweep({"methods": ("ce",), "noise": (0, 30)})
+    run_sweep(sweep, tmp_path, None, Settings(quiet=True))
+    clean, noisy = (row["acc_last"] for row in write_tables(Store(tmp_path), ("md",))[0])
+    assert 70 < clean < 92
+    assert noisy < clean - 5

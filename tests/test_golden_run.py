@@ -1,0 +1,36 @@
+"""Guards PROTOCOL: where this fails, training or scoring give other results than before, and `spec.PROTOCOL` has to be raised.
+
+The figures are of the suite itself, fp32 on one thread; the tolerance leaves room for the rounding of other processors.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark.spec import PROTOCOL
+from benchmark.sweep.run import Settings, run_sweep
+from benchmark.sweep.sweep import checked_sweep
+
+GOLDEN = {
+    "protocol": 1,
+    "ce": {"nll": 0.068726, "brier": 0.015808, "noise_auroc": 1.000000},
+    "scn": {"nll": 0.397082, "brier": 0.226822, "noise_auroc": 1.000000},
+    "dul": {"nll": 0.147415, "brier": 0.063821, "noise_auroc": 1.000000},
+    "rul": {"nll": 0.433216, "brier": 0.241766, "noise_auroc": 0.973939},
+    "rul-relabel": {"nll": 0.227180, "brier": 0.104645, "noise_auroc": 1.000000},
+}
+
+
+def test_results_are_those_of_this_protocol(tiny_plugin: Path, tmp_path: Path) -> None:
+    methods = [name for name in GOLDEN if name != "protocol"]
+    given = {"dataset": "tiny", "methods": methods, "noise": (20,), "epochs": 4, "batch_size": 16, "precision": "fp32"}
+    sweep = checked_sweep({**given, "threads": 1, "plugins": (str(tiny_plugin),)})
+    outcome = run_sweep(sweep, tmp_path, None, Settings(jobs=1, quiet=True, device="cpu"))
+    assert GOLDEN["protocol"] == PROTOCOL
+    for job in outcome.plan.jobs:
+        metrics = json.loads((tmp_path / "runs" / job.key / "metrics.json").read_text())
+        found = {name: metrics[name] for name in ("nll", "brier", "noise_auroc")}
+        assert found == pytest.approx(GOLDEN[job.spec.method], rel=2e-3), (job.spec.method, found)
