@@ -103,7 +103,7 @@ def run(
             print(f"interrupted; what is done is kept in {folder}, and the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
     if not dry_run:
-        rows, _, text = write_tables(Store(folder), ("md", "csv", "tex", "html"))
+        rows, text = write_tables(Store(folder), ("md", "csv", "tex", "html"))
         print(_dumps(rows) if json_ else text, end="\n" if json_ else "")
     if failed:
         raise typer.Exit(1)
@@ -126,7 +126,7 @@ def table(
             raise unknown("table format", name, FORMATS)
     if not folder.is_dir():
         raise BadInput(f"{folder}: there is no such folder")
-    rows, _, text = write_tables(Store(folder), wanted)
+    rows, text = write_tables(Store(folder), wanted)
     print(_dumps(rows) if json_ else text, end="\n" if json_ else "")
 
 

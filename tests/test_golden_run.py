@@ -33,4 +33,4 @@ def test_results_are_those_of_this_protocol(tiny_plugin: Path, tmp_path: Path) -
     for job in outcome.plan.jobs:
         metrics = json.loads((tmp_path / "runs" / job.key / "metrics.json").read_text())
         found = {name: metrics[name] for name in ("nll", "brier", "noise_auroc")}
-        assert found == pytest.approx(GOLDEN[job.spec.method], rel=2e-3), (job.spec.method, found)
+        assert found == pytest.approx(GOLDEN[job.spec.method], rel=1e-2), (job.spec.method, found)

@@ -23,7 +23,9 @@ def test_a_seed_fits_63_bits_as_torch_wants(seed, purpose, counters):
 
 
 def test_streams_of_other_seeds_purposes_and_epochs_differ():
-    words = [(s, p, *c) for s in range(3) for p in ("epoch", "order", "weights") for c in ((), (0,), (1,), (0, 1), (1, 0), (10,))]
+    words = [
+        (s, p, *c) for s in range(3) for p in ("epoch", "order", "weights") for c in ((), (0,), (1,), (0, 1), (1, 0), (10,))
+    ]
     assert len({derive(*w) for w in words}) == len(words)
 
 

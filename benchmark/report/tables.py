@@ -42,6 +42,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str
+    main: bool = True  #: whether a run ends with printing it
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
@@ -82,19 +83,28 @@ def details(group: Sequence[Result]) -> Table:
         rows.append((_noise_title(members, short=False), members[0].spec.method_label, *values))
     columns = ("noise", "method", *(_TITLES.get(metric, metric) for metric in shown))
     return Table(
-        f"All metrics: {_setting_title(group[0])}", columns, tuple(rows), "Means over seeds; last epoch unless named otherwise."
+        f"All metrics: {_setting_title(group[0])}",
+        columns,
+        tuple(rows),
+        "Means over seeds; last epoch unless named otherwise.",
+        main=False,
     )
 
 
 def render(made: Sequence[Table], results: Sequence[Result], fill: str) -> dict[str, str]:
-    """The tables as the text of table.md, table.csv, table.tex and table.html; `fill` gives the command for missing runs."""
+    """The text of each format, and under `main` what is printed; `fill` is the command that runs what is missing."""
     notes = _notes(results, fill)
     return {
-        "md": "\n".join(_md(table) for table in made) + "".join(f"\n{note}\n" for note in notes),
+        "md": _joined(made, notes),
+        "main": _joined([table for table in made if table.main], notes),
         "csv": "\n".join(_csv(table) for table in made),
         "tex": "\n".join(_tex(table) for table in made),
         "html": _html(made, notes),
     }
+
+
+def _joined(made: Sequence[Table], notes: Sequence[str]) -> str:
+    return "\n".join(_md(table) for table in made) + "".join(f"\n{note}\n" for note in notes)
 
 
 def _md(table: Table) -> str:

@@ -10,18 +10,18 @@ from typing import Any
 
 from ..store import Store
 from .results import COLUMNS, read_results, results_rows
-from .tables import Table, render, tables
+from .tables import render, tables
 
 
-def write_tables(store: Store, formats: Sequence[str]) -> tuple[list[dict[str, Any]], list[Table], str]:
-    """Writes results.csv and table.* ; gives the rows of results.csv, the tables, and table.md's text. Raises BadInput."""
+def write_tables(store: Store, formats: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+    """Writes results.csv and table.* ; gives the rows of results.csv and the main tables' text. Raises BadInput."""
     results = read_results(store)
-    rows, made = results_rows(results), tables(results)
-    texts = render(made, results, fill_command(store))
+    rows = results_rows(results)
+    texts = render(tables(results), results, fill_command(store))
     store.save_result("results.csv", csv_text(rows))
     for name in formats:
         store.save_result(f"table.{name}", texts[name])
-    return rows, made, texts["md"]
+    return rows, texts["main"]
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:

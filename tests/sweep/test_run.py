@@ -181,7 +181,7 @@ def test_a_second_sweep_extends_the_folder_in_grid_order(tiny_plugin: Path, tmp_
     swept(tiny_plugin, out)
     outcome = swept(tiny_plugin, out, methods=("ce", "dul"))
     assert (outcome.finished, outcome.skipped) == (1, 1)
-    rows, _, _ = write_tables(Store(out), ("md",))
+    rows, _ = write_tables(Store(out), ("md",))
     assert [row["method"] for row in rows] == ["ce", "dul"]
 
 
@@ -202,7 +202,7 @@ def test_failed_runs_are_recorded_with_their_reason_and_harm_no_other(
     both = {"methods": ("diverges", "raises", "ce"), "plugins": (str(tiny_plugin), str(failing_plugin))}
     outcome = swept(tiny_plugin, out, **both)
     assert (outcome.finished, outcome.failed) == (1, 2)
-    rows, _, text = write_tables(Store(out), ("md",))
+    rows, text = write_tables(Store(out), ("md",))
     assert [(row["status"], row["error"]) for row in rows] == [
         ("failed", "the loss was nan in epoch 1 of 2"),
         ("failed", "SystemExit: I will not"),
@@ -218,7 +218,7 @@ def test_held_out_images_are_not_trained_on_and_choose_an_epoch(tiny_plugin: Pat
     swept(tiny_plugin, out, validation=25, epochs=3)
     (run,) = arrays(out).values()
     assert len(run["train_index"]) == 72
-    rows, _, _ = write_tables(Store(out), ("md",))
+    rows, _ = write_tables(Store(out), ("md",))
     assert rows[0]["acc_val"] is not None
     history = next(out.glob("runs/*/history.csv")).read_text().splitlines()
     assert "validation_accuracy" in history[0]
@@ -230,7 +230,7 @@ def test_human_labels_and_files_bring_their_own_noise(tiny_plugin: Path, tmp_pat
     labels = tmp_path / "mine.txt"
     labels.write_text("\n".join(["0"] * 96))
     swept(tiny_plugin, tmp_path / "f", noise_kind="file", noise=(), noise_files=(str(labels),))
-    rows, _, _ = write_tables(Store(tmp_path / "f"), ("md",))
+    rows, _ = write_tables(Store(tmp_path / "f"), ("md",))
     assert rows[0]["noise_kind"] == "file:mine"
     assert rows[0]["noise_rate"] is None
     assert rows[0]["noise_realised"] > 50
