@@ -7,7 +7,8 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -139,53 +140,54 @@ class RunSpec:
 
 
 def code_fingerprint(module_name: str) -> str:
-    """sha256 of a plugin module's code and of the sibling modules that it imports, without comments and docstrings.
+    """sha256 of a plugin module's code and of the plugin modules that it imports, without comments and docstrings.
 
     So a changed method is run again, and a changed comment is not.
     """
     sources: dict[str, str] = {}
     _collect(module_name, sources)
-    return hashlib.sha256(json.dumps(sorted(sources.items())).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(sources.values())).encode()).hexdigest()
 
 
 def _collect(module_name: str, sources: dict[str, str]) -> None:
-    spec = _find(module_name)
-    if spec is None or spec in sources:
+    """Adds the code of a module, and of what it imports from its own package or from the built-in plugins."""
+    file = _file(module_name)
+    if file is None or file in sources:
         return
-    tree = ast.parse(Path(spec).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    sources[spec] = ast.unparse(tree)
+    sources[file] = ast.unparse(tree)
     package = module_name.rpartition(".")[0]
+    for name in _imported(tree, package):
+        if name.startswith(_BUILT_IN) or (package and name.startswith(f"{package}.")):
+            _collect(name, sources)
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_BUILT_IN = ("benchmark.methods.", "benchmark.datasets.")
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """The full names of all modules that a module of `package` imports, or may: `from a import b` gives a and a.b."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and package:
-            base = (
-                f"{package}.{node.module}"
-                if node.level == 1 and node.module
-                else package
-                if node.level == 1
-                else node.module or ""
-            )
-            if base == package:  # `from . import _heads`
-                for alias in node.names:
-                    _collect(f"{package}.{alias.name}", sources)
-            elif base.startswith(f"{package}."):
-                _collect(base, sources)
-        elif isinstance(node, ast.Import) and package:
-            for alias in node.names:
-                if alias.name.startswith(f"{package}."):
-                    _collect(alias.name, sources)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".") if package else []
+            above = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
+            base = ".".join(part for part in (above, node.module) if part)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _find(module_name: str) -> str | None:
-    import sys
-
-    module = sys.modules.get(module_name)
-    if module is not None:
-        return getattr(module, "__file__", None)
-    spec = importlib.util.find_spec(module_name)
+def _file(module_name: str) -> str | None:
+    """Where a module lies, or None for what is no module."""
+    if module_name in sys.modules:
+        return getattr(sys.modules[module_name], "__file__", None)
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except ModuleNotFoundError:  # a name that was imported from a module is not always one itself
+        return None
     return spec.origin if spec else None

@@ -6,7 +6,6 @@ when its metrics.json is there: it is written last.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -123,10 +122,6 @@ class RunFolder:
         """failure.json of a failed run."""
         return self._read("failure.json")
 
-    def environment(self) -> dict[str, Any]:
-        """environment.json of a started run."""
-        return self._read("environment.json")
-
     def history_rows(self) -> list[dict[str, str]]:
         """The epochs so far as text, for the progress display."""
         import csv
@@ -169,12 +164,6 @@ class Store:
     def run(self, key: str) -> RunFolder:
         """The folder of one run."""
         return RunFolder(self.root / "runs" / key)
-
-    def runs(self) -> list[RunFolder]:
-        """Every run that is there, by key."""
-        with contextlib.suppress(FileNotFoundError):
-            return [RunFolder(p) for p in sorted((self.root / "runs").iterdir()) if p.is_dir()]
-        return []
 
     def save_noise(self, sha256: str, content: bytes) -> None:
         """Keeps a noise artefact under its name."""

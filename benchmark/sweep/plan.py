@@ -101,6 +101,7 @@ def plan(sweep: Sweep, root: Path | None, device: str, threads: int) -> Plan:
     made: dict[tuple[str, float | None, int | None], Noise] = {}
     for spec, file in sweep.runs():
         spec = replace(spec, dataset=dataset, options=changed_options(configs[spec.method]), recipe=recipe)
+        spec = replace(spec, pretrained=weights.name if weights else None)  # the key covers its content, not its folder
         which = (spec.noise_kind, spec.noise_rate, spec.seed if spec.noise_rate is not None else None)
         if which not in made:
             made[which] = _noise(spec, file, data)

@@ -50,10 +50,13 @@ def run_sweep(sweep: Sweep, out: Path, root: Path | None = None, settings: Setti
     jobs = [job for k, job in enumerate(planned.jobs) if k % settings.shard[1] == settings.shard[0] - 1]
     _write_plan(store, planned)
     todo = [job for job in jobs if _wanted(job, store, settings)]
+    replaced = sum(1 for job in todo if store.run(job.key).status == "finished")
     for job in todo:
         if settings.force or store.run(job.key).status == "failed":
             store.run(job.key).discard()
     with Progress(store, todo, workers, len(jobs) - len(todo), settings.quiet) as progress:
+        if replaced:
+            progress.say(f"{replaced} finished runs are replaced")
         for note in planned.notes:
             progress.say(note)
         statuses = [progress.finish(key, status) for key, status in _work(todo, out, workers)]
@@ -67,14 +70,13 @@ def plan_sweep(sweep: Sweep, out: Path, root: Path | None, settings: Settings) -
     store = Store(out)
     store.check_writable()
     before = earlier_sweeps(store)
-    cores = _cores()
-    grid = sum(1 for _ in sweep.runs())
-    on_cpu = resolve_device(settings.device).type == "cpu"
-    workers = settings.jobs or (min(cores, grid) if on_cpu else 1)
     kept = before[0].threads if before else None
     if kept and sweep.threads and kept != sweep.threads:
         raise BadInput(f"--threads {sweep.threads}: {out} holds runs of {kept} threads each; give another --out")
-    threads = kept or sweep.threads or max(1, cores // workers)
+    cores, grid = _cores(), sum(1 for _ in sweep.runs())
+    threads = kept or sweep.threads or max(1, cores // (settings.jobs or min(cores, grid)))
+    on_cpu = resolve_device(settings.device).type == "cpu"
+    workers = settings.jobs or (max(1, min(cores // threads, grid)) if on_cpu else 1)
     planned = plan(sweep, root, settings.device, threads)
     _refuse_conflicts(planned.sweep, before, out)
     return planned, workers
