@@ -210,14 +210,14 @@ def _options(given: Sequence[str] | None) -> dict[str, dict[str, str]] | None:
 def _jobs(text: str) -> int | None:
     if text == "auto":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise BadInput(f"--jobs {text}: wanted a count of at least 1, or auto")
     return int(text)
 
 
 def _shard(text: str) -> tuple[int, int]:
     k, slash, n = text.partition("/")
-    if not (slash and k.isdigit() and n.isdigit() and 1 <= int(k) <= int(n)):
+    if not (slash and text.isascii() and k.isdigit() and n.isdigit() and 1 <= int(k) <= int(n)):
         raise BadInput(f"--shard {text}: wanted K/N with K from 1 to N, as in 2/8")
     return int(k), int(n)
 

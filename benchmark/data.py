@@ -41,14 +41,15 @@ def cache_root() -> Path:
 def prepare(dataset: Dataset) -> Path:
     """The cache folder of a dataset, made now if it is not there yet. Raises BadInput.
 
-    The folder's name is made of the options, the contents of the files read and the plugin's code. It is written beside
-    its place and moved there whole, so it is never seen half, and two processes that make it do not harm each other.
+    The folder's name is made of the options, the names and contents of the files read and the plugin's code. It is written
+    beside its place and moved there whole, so it is never seen half, and two processes that make it do not harm each other.
     """
     words = hashlib.sha256(repr((dataset.name, dataset.config, code_fingerprint(type(dataset).__module__))).encode())
     for source in dataset.sources():
         try:
             with source.open("rb") as file:
-                words.update(hashlib.file_digest(file, "sha256").digest())
+                name = source.relative_to(dataset.root) if dataset.root and source.is_relative_to(dataset.root) else source
+                words.update(str(name).encode() + hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
             raise BadInput(f"{dataset.name}: {source} cannot be read ({error.strerror})") from None
     folder = cache_root() / f"{dataset.name}-{words.hexdigest()[:16]}"
@@ -102,14 +103,26 @@ def _write(dataset: Dataset, folder: Path) -> None:
 
 def _check(name: str, data: Data) -> None:
     K = len(data.classes)
+    if K < 2:
+        raise BadInput(f"{name}: it has {K} classes; wanted at least two")
     for which, split in (("training", data.train), ("test", data.test)):
         if split.images.dtype != np.uint8 or split.images.ndim != 4 or split.images.shape[-1] not in (1, 3):
             found = f"{split.images.dtype} {split.images.shape}"
             raise BadInput(f"{name}: its {which} images are {found}; wanted uint8 (N, H, W, C) with C 1 or 3")
         if len(split.images) != len(split.labels) or not len(split):
             raise BadInput(f"{name}: {len(split.images)} {which} images and {len(split.labels)} labels")
-        if split.labels.min() < 0 or split.labels.max() >= K:
-            raise BadInput(f"{name}: a {which} label lies outside 0 to {K - 1}")
+        _check_labels(f"{name}: its {which} labels", split.labels, len(split), K)
+        if split.votes is not None and split.votes.shape != (len(split), K):
+            raise BadInput(f"{name}: its {which} votes are {split.votes.shape}; wanted {(len(split), K)}")
+    for kind, labels in data.human_labels.items():
+        _check_labels(f"{name}: its labels of kind {kind}", labels, len(data.train), K)
+
+
+def _check_labels(what: str, labels: NDArray[np.int64], count: int, num_classes: int) -> None:
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise BadInput(f"{what} are {labels.dtype} {labels.shape}; wanted whole numbers ({count},)")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise BadInput(f"{what} lie outside 0 to {num_classes - 1}")
 
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -126,7 +139,10 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], 
 
 def load(folder: Path, spec: DatasetSpec) -> Prepared:
     """A prepared dataset with its arrays mapped into memory, cut to the subset that `spec` names. Raises BadInput."""
-    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    try:
+        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BadInput(f"the cache {folder} is damaged; remove that folder, and it is made again") from None
 
     def array(name: str) -> Any:
         path = folder / f"{name}.npy"

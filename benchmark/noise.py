@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -160,9 +161,12 @@ def read_labels(file: Path, count: int, num_classes: int, dataset_sha256: str) -
             raise BadInput(f"noise file {file}: it was made for other data ({header.dataset}) than the dataset at hand")
     else:
         try:
-            given = np.array([int(line) for line in file.read_text(encoding="utf-8").split()], dtype=np.int64)
-        except (ValueError, OverflowError, UnicodeDecodeError):
-            raise BadInput(f"noise file {file}: wanted one whole number a line, a label counted from 0") from None
+            words = file.read_text(encoding="utf-8-sig").split()
+        except UnicodeDecodeError:
+            words = ["?"]
+        if not all(re.fullmatch(r"-?[0-9]{1,9}", word) for word in words):
+            raise BadInput(f"noise file {file}: wanted one whole number a line, a label counted from 0")
+        given = np.array([int(word) for word in words], dtype=np.int64)
     if len(given) != count:
         raise BadInput(f"noise file {file}: it has {len(given)} labels, and the training set has {count} images")
     if len(given) and not (given.min() >= 0 and given.max() < num_classes):

@@ -149,9 +149,9 @@ class Store:
     def check_writable(self) -> None:
         """Raises BadInput where nothing can be written; leaves no trace."""
         above = self.root
-        while not above.exists():
-            above = above.parent
         try:
+            while not above.exists():
+                above = above.parent
             if self.root.exists() and not self.root.is_dir():
                 raise BadInput(f"--out {self.root}: it is a file")
             if not above.is_dir():
@@ -188,12 +188,17 @@ class Store:
         """Keeps the whole grid in order, a line a run, so that tables can show what is missing."""
         write_whole(self.root / "grid.json", _json(rows))
 
-    def plan(self) -> list[dict[str, Any]]:
-        """The whole grid in order. Raises BadInput where the folder holds no sweep."""
+    def plan(self, *, needed: bool = True) -> list[dict[str, Any]]:
+        """The whole grid in order. Raises BadInput where the folder holds no sweep, unless none is `needed`."""
         path = self.root / "grid.json"
         if not path.is_file():
+            if not needed:
+                return []
             raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
-        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
         return rows
 
     def save_result(self, name: str, content: str) -> None:

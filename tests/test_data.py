@@ -120,3 +120,79 @@ def test_a_subset_takes_human_labels_along(root: Path):
     prepared = load(prepare(Counting(Options(), root)), DatasetSpec("counting", 6))
     assert len(prepared.data.train) == len(prepared.data.human_labels["human"]) == 6
     assert len(prepared.data.test) == 12
+
+
+RACE = """
+import sys
+from pathlib import Path
+from benchmark.contract.registry import load_plugins
+from benchmark.data import prepare
+kind = load_plugins([sys.argv[1]]).datasets["tiny"]
+print(prepare(kind(kind.Config(), None)))
+"""
+
+
+def test_two_processes_that_prepare_at_once_make_one_cache(tiny_plugin: Path, tmp_path: Path):
+    import os
+    import subprocess
+    import sys
+
+    given = {"env": {**os.environ, "BENCHMARK_CACHE": str(tmp_path)}, "cwd": Path(__file__).parents[1]}
+    command = [sys.executable, "-c", RACE, str(tiny_plugin)]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **given) for _ in range(2)]
+    folders = {racer.communicate()[0].strip() for racer in racers}
+    assert [racer.returncode for racer in racers] == [0, 0]
+    assert [str(p) for p in tmp_path.iterdir()] == list(folders)
+
+
+class ByFolder(Dataset):
+    """One-pixel images below a folder named after their class, as `folder` datasets lie."""
+
+    name = "by-folder"
+    card = Card("", "", "", "")
+
+    def sources(self):
+        return sorted(self.root.glob("[ab]/*"))
+
+    def read(self):
+        images = np.array([list(p.read_bytes()) for p in self.sources()], np.uint8).reshape(-1, 1, 1, 1)
+        split = Split(images, np.array(["ab".index(p.parent.name) for p in self.sources()]))
+        return Data(split, split, ("a", "b"))
+
+
+def test_an_image_moved_to_another_class_is_another_dataset(root: Path):
+    for name in ("a/1", "a/2", "b/3"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(name[-1].encode())
+    first = prepare(ByFolder(NoOptions(), root))
+    (root / "a" / "2").rename(root / "b" / "2")
+    assert prepare(ByFolder(NoOptions(), root)) != first
+
+
+class Wrong(Dataset):
+    """A plugin whose labels, votes or human labels do not fit its images."""
+
+    name = "wrong"
+    card = Card("", "", "", "")
+    Config = Options
+
+    def read(self):
+        labels = np.arange(6) % 2
+        votes = np.zeros((3, 5), np.int64) if self.config.bad == "votes" else None
+        split = Split(np.zeros((6, 2, 2, 1), np.uint8), labels + 0.5 if self.config.bad == "float" else labels, votes)
+        human = {"short": [0, 1], "range": [0, 1, 0, 1, 0, 9]}.get(self.config.bad)
+        return Data(split, split, ("a", "b"), {} if human is None else {"human": np.array(human)})
+
+
+@pytest.mark.parametrize("bad", ["votes", "float", "short", "range"])
+def test_what_does_not_fit_the_images_is_refused_before_it_is_kept(root: Path, bad: str):
+    with pytest.raises(BadInput):
+        prepare(Wrong(Options(bad), root))
+
+
+def test_a_stratified_choice_of_all_or_of_any_count_has_that_count():
+    labels = np.repeat([0, 1, 2, 3], [1, 2, 90, 7])
+    for count in range(101):
+        index = stratified(labels, count, np.random.default_rng(count))
+        assert len(set(index.tolist())) == count
+        assert (np.diff(index) > 0).all()

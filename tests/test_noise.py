@@ -126,3 +126,49 @@ def test_which_kinds_take_a_rate():
     ] * 3
     with pytest.raises(BadInput, match="did you mean 'symmetric'"):
         takes_rate("symetric")
+
+
+@given(rate=st.floats(0, 1), seed=st.integers(0, 2**31), kind=st.sampled_from(["symmetric", "symmetric-inclusive"]))
+def test_the_transition_matrix_is_of_the_labels_that_were_given(rate, seed, kind):
+    reference = np.arange(300) % 5
+    noise = made(kind, rate, seed, reference=reference, classes=5)
+    np.testing.assert_allclose(noise.transition.sum(axis=1), 1)
+    for k in range(5):
+        np.testing.assert_allclose(noise.transition[k], np.bincount(noise.given[reference == k], minlength=5) / 60)
+    assert noise.realised == pytest.approx(1 - np.trace(noise.transition) / 5)
+
+
+def test_a_header_that_was_changed_is_noticed(tmp_path: Path):
+    """Not only the labels: an artefact that claims another rate is not what was made."""
+    import json
+
+    file = tmp_path / "n.npz"
+    file.write_bytes(made().to_bytes())
+    with np.load(file) as content:
+        arrays = dict(content)
+    header = json.loads(arrays["header"].tobytes())
+    for change, wanted in (({"rate": 0.1}, "changed or is damaged"), ({"extra": 1}, "damaged")):
+        arrays["header"] = np.frombuffer(json.dumps(header | change).encode(), np.uint8)
+        np.savez(file, **arrays)
+        with pytest.raises(BadInput, match=wanted):
+            read_artefact(file)
+
+
+def test_empty_lines_do_not_count_and_an_empty_file_is_too_short(tmp_path: Path):
+    file = tmp_path / "l.txt"
+    file.write_text("0\n\n1\n\n\n6\n")
+    assert read_labels(file, 3, 7, SHA).tolist() == [0, 1, 6]
+    file.write_text("\n")
+    with pytest.raises(BadInput, match="it has 0 labels"):
+        read_labels(file, 3, 7, SHA)
+
+
+def test_human_labels_that_a_dataset_lacks_are_named():
+    with pytest.raises(BadInput, match="d has no noise kind 'human'"):
+        made("human", None)
+
+
+def test_a_number_is_written_in_digits(tmp_path: Path):
+    (tmp_path / "l.txt").write_text("1_0\n2\n")
+    with pytest.raises(BadInput, match="one whole number a line"):
+        read_labels(tmp_path / "l.txt", 2, 20, SHA)

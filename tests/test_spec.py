@@ -91,3 +91,26 @@ def test_a_changed_comment_is_the_same_code_and_a_changed_helper_is_not(tmp_path
     assert fingerprint(tmp_path, method.replace("f()  #", "f() + 1  #"), helper) != first
     assert fingerprint(tmp_path, method, helper.replace("1", "2")) != first
     assert fingerprint(tmp_path, "from . import _helper\n", helper) != fingerprint(tmp_path, "from . import _helper\n", "x = 1")
+
+
+def loose(folder: Path, code: str) -> str:
+    """Fingerprint of a loose plugin file in a folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "mine.py").write_text(code)
+    name = f"benchmark_plugin_mine_{folder.name}"
+    spec = importlib.util.spec_from_file_location(name, folder / "mine.py")
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    return code_fingerprint(name)
+
+
+def test_the_same_code_in_another_place_is_the_same_code(tmp_path: Path):
+    assert loose(tmp_path / "here", "x = 1") == loose(tmp_path / "there", "x = 1")
+
+
+def test_a_loose_file_that_builds_on_a_method_changes_with_it(tmp_path: Path):
+    from benchmark import spec
+
+    loose(tmp_path / "a", "from benchmark.methods.scn import SCN")
+    sources: dict[str, str] = {}
+    spec._collect("benchmark_plugin_mine_a", sources)
+    assert any(Path(path).name == "scn.py" for path in sources)

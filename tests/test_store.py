@@ -53,3 +53,29 @@ def test_checking_an_output_folder_leaves_no_trace(tmp_path: Path):
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(BadInput, match="is a file"):
             Store(path).check_writable()
+
+
+def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "f"
+    write_whole(file, b"old")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_without_a_sweep_says_so(tmp_path: Path):
+    with pytest.raises(BadInput, match="there is no sweep in it"):
+        Store(tmp_path).plan()
+
+
+def test_a_damaged_grid_is_named(tmp_path: Path):
+    (tmp_path / "grid.json").write_text("[{")
+    with pytest.raises(BadInput, match=r"grid\.json"):
+        Store(tmp_path).plan()
+
+
+def test_a_name_that_no_file_system_takes_is_bad_input(tmp_path: Path):
+    with pytest.raises(BadInput, match="--out"):
+        Store(tmp_path / ("a" * 300)).check_writable()

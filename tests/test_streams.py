@@ -1,5 +1,7 @@
 """Random streams: fixed for ever by their words, and each its own."""
 
+from __future__ import annotations
+
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +13,9 @@ from benchmark.streams import derive, numpy_stream
 
 def test_streams_are_fixed_for_ever():
     """Old results can be repeated only while these numbers stay."""
-    assert derive(0, "noise/symmetric") == 7009424306370399139
-    assert derive(3, "epoch", 11) == 7457189823063143353
-    assert numpy_stream(0, "subset").integers(0, 1000, 4).tolist() == [1, 2, 3, 4]
+    assert derive(0, "noise/symmetric") == 7829736061717554259
+    assert derive(3, "epoch", 11) == 6647551643129210558
+    assert numpy_stream(0, "subset").integers(0, 1000, 4).tolist() == [792, 668, 661, 256]
 
 
 @given(st.integers(0, 2**40), st.text(max_size=20), st.lists(st.integers(0, 10**6), max_size=3))
@@ -23,9 +25,8 @@ def test_a_seed_fits_63_bits_as_torch_wants(seed, purpose, counters):
 
 
 def test_streams_of_other_seeds_purposes_and_epochs_differ():
-    words = [
-        (s, p, *c) for s in range(3) for p in ("epoch", "order", "weights") for c in ((), (0,), (1,), (0, 1), (1, 0), (10,))
-    ]
+    counters = ((), (0,), (1,), (0, 1), (1, 0), (10,))
+    words = [(s, p, *c) for s in range(3) for p in ("epoch", "order", "weights") for c in counters]
     assert len({derive(*w) for w in words}) == len(words)
 
 

@@ -19,7 +19,7 @@ class Backbone(nn.Module):
 
     @property
     def stages(self) -> Sequence[nn.Module]:
-        """The network's inner blocks, in order, each giving maps of four dimensions: where a method may hook in."""
+        """The network's inner blocks, in order, where a method may hook in; of convolutional networks, each gives a map."""
         raise NotImplementedError
 
     @property
@@ -103,7 +103,7 @@ class Method(nn.Module):
     """Base of all methods. A plugin sets `name` and `paper` and writes `training_step` and `predict`; all else is optional.
 
     The harness sees to device, precision, optimiser, schedule, order, augmentation, evaluation and checkpoints. It seeds
-    torch's global stream before each epoch and each prediction, so a method may draw from it and must not seed it. All that
+    torch's global stream (and numpy's) before it calls a method, so a method may draw from it and must not seed it. All that
     training changes must be in `state_dict()` (use buffers for per-sample state). Stretches of a schedule are given as
     fractions of `task.epochs`, so that a short run is still the same method.
     """
@@ -128,14 +128,17 @@ class Method(nn.Module):
         """Called in eval mode without gradients."""
         raise NotImplementedError
 
-    # Only where the idea needs it:
+    # Only where the idea needs it. All of these are called in eval mode and without gradients:
 
     def stages(self, epochs: int) -> list[int]:
-        """The epochs of each stage of training (K folds, then a retraining); optimiser and schedule start anew at each."""
+        """The epochs (at least 1) of each stage (K folds, then a retraining); optimiser and schedule start anew at each."""
         return [epochs]
 
     def begin_stage(self, stage: int, training_set: TrainingSet) -> None:
-        """Called before each stage, and before its optimiser is built."""
+        """Called before each stage, and before its optimiser is built; not again when a run is resumed within the stage.
+
+        What it decides must be in buffers. A part is frozen by leaving it out of `param_groups`.
+        """
 
     def begin_epoch(self, epoch: int, training_set: TrainingSet) -> Tensor | None:
         """Called before each epoch (counted over all stages); may return the indices to train on (repeats allowed)."""
@@ -147,7 +150,7 @@ class Method(nn.Module):
         """Called after the last step of an epoch."""
 
     def end_training(self, training_set: TrainingSet, validation: TrainingSet | None) -> None:
-        """Called once after the last epoch; `validation` holds the held-out images and their given labels, where any are."""
+        """Called once after the last epoch, with gradients; `validation` has the held-out images with their given labels."""
 
     def noise_score(self, prediction: Prediction, training_set: TrainingSet) -> Tensor:
         """(N,), larger = the given label is more likely wrong; `prediction` is that of the plain training images, in order.
@@ -164,7 +167,8 @@ class Method(nn.Module):
     def param_groups(self, lr: float) -> list[dict[str, Any]]:
         """The optimiser's groups at base rate `lr`.
 
-        Besides torch's own keys, a group may name its `optimizer` ("sgd" or "adam") and `schedule` ("constant" keeps its rate).
+        Besides torch's own keys, a group may name its `optimizer` ("sgd" or "adam") and `schedule` ("constant" keeps its
+        rate). A parameter stands in one group, or in none to be frozen.
         """
         return [{"params": list(self.parameters())}]
 

@@ -84,7 +84,7 @@ def _load_folder(registry: Registry[Any], base: type, package: ModuleType) -> No
         if not info.name.startswith("_"):
             try:
                 module = importlib.import_module(f"{package.__name__}.{info.name}")
-            except Exception as error:  # whatever a plugin raises at import is its own fault, and named as such
+            except (Exception, SystemExit) as error:  # whatever a plugin raises at import is its own fault, and named as such
                 registry.broken[info.name.replace("_", "-")] = _told(error)
                 continue
             for plugin in plugins_in(module, base):
@@ -95,11 +95,15 @@ def _load_entry_points(registry: Registry[Any], base: type, group: str) -> None:
     for entry in entry_points(group=group):
         try:
             loaded = entry.load()
-        except Exception as error:  # as above
+        except (Exception, SystemExit) as error:  # as above
             registry.broken[entry.name] = _told(error)
             continue
-        for plugin in plugins_in(loaded, base) if isinstance(loaded, ModuleType) else [loaded]:
-            registry.add(plugin)
+        found = plugins_in(loaded, base) if isinstance(loaded, ModuleType) else [loaded]
+        for plugin in found:
+            if inspect.isclass(plugin) and issubclass(plugin, base) and hasattr(plugin, "name"):
+                registry.add(plugin)
+            else:
+                registry.broken[entry.name] = f"{entry.value} is no {registry.what} with a name"
 
 
 def _load_file(found: Plugins, file: Path) -> None:
@@ -121,8 +125,8 @@ def _load_file(found: Plugins, file: Path) -> None:
 
 
 def _import_file(file: Path) -> ModuleType:
-    """Imports a loose file once a process, under a name that no other file can have."""
-    name = f"benchmark_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    """Imports a loose file once a process, under a name that no other file, and no other content, can have."""
+    name = f"benchmark_plugin_{file.stem}_{hashlib.sha256(str(file).encode() + file.read_bytes()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)

@@ -108,8 +108,8 @@ def _joined(made: Sequence[Table], notes: Sequence[str]) -> str:
 
 
 def _md(table: Table) -> str:
-    safe = [[cell.replace("|", "\\|") for cell in row] for row in table.rows]
-    body = tabulate(safe, table.columns, tablefmt="pipe", disable_numparse=True, colalign=_aligned(table))
+    head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.columns, *table.rows)]
+    body = tabulate(rows, head, tablefmt="pipe", disable_numparse=True, colalign=_aligned(table))
     return f"**{table.title}**\n\n{body}\n\n{table.caption}\n"
 
 

@@ -52,7 +52,7 @@ class Plan:
     sweep: Sweep  #: with precision and threads fixed
     jobs: list[Job]
     noises: dict[str, Noise]  #: by sha256
-    notes: tuple[str, ...]  #: what the dataset wants said
+    notes: tuple[str, ...]  #: what a user should be told: of the data, of the weights
 
 
 def data_root(given: str | None) -> Path | None:
@@ -74,9 +74,9 @@ def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[Da
 
 def plan(sweep: Sweep, root: Path | None, device: str, threads: int) -> Plan:
     """Checks every name, option and file of a sweep, prepares its data and labels, and gives its jobs. Raises BadInput."""
-    from ..train.backbones import check_backbone
+    from ..train.backbones import build_backbone, check_backbone
     from ..train.device import resolve_device, resolve_precision
-    from ..train.pretrained import read_weights
+    from ..train.pretrained import fill, read_weights
 
     plugins = load_plugins(sweep.plugins)
     configs = {name: checked_options(name, plugins.methods[name].Config, sweep.options.get(name, {})) for name in sweep.methods}
@@ -92,6 +92,9 @@ def plan(sweep: Sweep, root: Path | None, device: str, threads: int) -> Plan:
         weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     recipe = sweep.full_recipe
     dataset, cache, data = prepared(plugins, sweep.dataset_spec(), root)
+    H, W, C = data.data.train.images.shape[1:]
+    backbone = build_backbone(sweep.backbone, (C, H, W), "fp32")
+    matched = [str(fill(backbone.named_as_published, read_weights(weights), weights.name))] if weights else []
     if sweep.validation and len(data.data.train) * sweep.validation / 100 < len(data.data.classes):
         raise BadInput(f"--validation {sweep.validation:g}: fewer images than classes would be held out")
     counts = np.bincount(data.data.test.labels)
@@ -109,7 +112,7 @@ def plan(sweep: Sweep, root: Path | None, device: str, threads: int) -> Plan:
         noise = made[which]
         key = spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights_sha256)
         jobs.append(Job(spec, key, noise.sha256, noise.realised, cache, weights, on.type, threads, sweep.plugins, imbalance))
-    return Plan(sweep, jobs, noises, data.data.notes)
+    return Plan(sweep, jobs, noises, (*data.data.notes, *matched))
 
 
 def _noise(spec: RunSpec, file: Path | None, data: Prepared) -> Noise:

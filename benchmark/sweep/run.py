@@ -106,16 +106,16 @@ def _effective(sweep: Sweep, name: str) -> Any:
 
 
 def _write_plan(store: Store, planned: Plan) -> None:
-    before = earlier_sweeps(store)
-    sweeps = before if planned.sweep in before else [*before, planned.sweep]
-    store.save_sweep(tomli_w.dumps({"sweep": [s.model_dump(exclude_none=True) for s in sweeps]}))
-    rows = {row["key"]: row for row in (store.plan() if before else [])}
-    # A run whose method or noise has changed since takes the place of the old one in the grid; the old result stays on disk.
-    mine = [job.row() for job in planned.jobs]
-    known = [row["spec"] for row in mine]
-    store.save_plan([*(row for row in rows.values() if row["spec"] not in known), *mine])
+    """The noise first and sweep.toml last: whoever finds a sweep finds its grid, and whoever finds a grid its noise."""
     for sha256, noise in planned.noises.items():
         store.save_noise(sha256, noise.to_bytes())
+    before = earlier_sweeps(store)
+    mine = [job.row() for job in planned.jobs]
+    # A run whose method or noise has changed since takes the place of the old one in the grid; the old result stays on disk.
+    specs = [row["spec"] for row in mine]
+    store.save_plan([*(row for row in store.plan(needed=False) if row["spec"] not in specs), *mine])
+    sweeps = before if planned.sweep in before else [*before, planned.sweep]
+    store.save_sweep(tomli_w.dumps({"sweep": [s.model_dump(exclude_none=True) for s in sweeps]}))
 
 
 def _wanted(job: Job, store: Store, settings: Settings) -> bool:

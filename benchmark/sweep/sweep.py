@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -26,7 +26,7 @@ class Sweep(BaseModel):
     noise: tuple[float, ...] = ()  #: percent
     noise_kind: str = "symmetric"
     noise_files: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     recipe: str = "common"
     epochs: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=2)
@@ -48,6 +48,10 @@ class Sweep(BaseModel):
             raise BadInput(f"--noise: the noise kind '{self.noise_kind}' brings its own rate and takes none")
         if (self.noise_kind == FILE) != bool(self.noise_files):
             raise BadInput("--noise-kind file and --noise-file FILE go together")
+        stems = [Path(file).stem for file in dict.fromkeys(self.noise_files)]
+        for stem in stems:
+            if stems.count(stem) > 1:
+                raise BadInput(f"--noise-file: two files are called {stem}; their noises could not be told apart")
         return self
 
     @property
@@ -70,7 +74,7 @@ class Sweep(BaseModel):
     def runs(self) -> Iterator[tuple[RunSpec, Path | None]]:
         """The grid in order (noise, then method, then seed), each run with its noise file."""
         dataset = self.dataset_spec()
-        files: list[Path | None] = [Path(f) for f in self.noise_files] or [None]
+        files: list[Path | None] = [Path(f) for f in dict.fromkeys(self.noise_files)] or [None]
         for rate in self.rates:
             for file in files:
                 for method in dict.fromkeys(self.methods):

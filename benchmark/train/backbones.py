@@ -34,8 +34,13 @@ def check_backbone(name: str) -> None:
 
 def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str) -> PrecisionBackbone:
     """A freshly initialised backbone for images (C, H, W); weights come from torch's global stream. Raises BadInput."""
-    net = SmallResNet(image_shape) if name == SMALL else TimmMap(name, image_shape)
-    return PrecisionBackbone(net, image_shape, precision)
+    try:
+        net = SmallResNet(image_shape) if name == SMALL else TimmMap(name, image_shape)
+        return PrecisionBackbone(net, image_shape, precision)
+    except (AssertionError, ValueError, RuntimeError) as error:
+        _, H, W = image_shape
+        reason = str(error).strip().partition("\n")[0]
+        raise BadInput(f"backbone '{name}' cannot be built for {H}x{W} images: {reason}") from None
 
 
 class PrecisionBackbone(Backbone):
@@ -127,10 +132,9 @@ class TimmMap(nn.Module):
             self.model = timm.create_model(name, **settings, img_size=(H, W))
         except TypeError:  # convolutional models take any size and know no such argument
             self.model = timm.create_model(name, **settings)
-        except (AssertionError, ValueError, RuntimeError) as error:
-            raise BadInput(f"backbone '{name}' cannot be built for {H}x{W} images ({error})") from None
         info = getattr(self.model, "feature_info", None) or []
-        self.stages = [self.model.get_submodule(stage["module"]) for stage in info]
+        modules = dict(self.model.named_modules())  # a few models name stages there that they do not have
+        self.stages = [modules[stage["module"]] for stage in info if stage["module"] in modules]
 
     def forward(self, images: Tensor) -> Tensor:
         out: Tensor = self.model(images)
@@ -139,6 +143,7 @@ class TimmMap(nn.Module):
             side = round(tokens.shape[1] ** 0.5)
             grid = getattr(getattr(self.model, "patch_embed", None), "grid_size", (side, side))
             return tokens.transpose(1, 2).reshape(len(out), -1, *grid)
-        if out.ndim == 4 and out.shape[1] != self.model.num_features and out.shape[-1] == self.model.num_features:
-            return out.permute(0, 3, 1, 2)
+        D = self.model.num_features
+        if out.ndim == 4 and out.shape[1] != D and (out.shape[3] == D or out.shape[1] == out.shape[2]):
+            return out.permute(0, 3, 1, 2)  # channels came last
         return out if out.ndim == 4 else out[:, :, None, None]

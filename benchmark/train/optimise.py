@@ -20,6 +20,10 @@ def schedule_factor(recipe: Recipe, progress: float, epochs: int) -> float:
     return (1 - progress) / (1 - recipe.warmup)
 
 
+KEYS = {"params", "lr", "weight_decay", "momentum", "betas", "optimizer", "schedule"}
+"""What a group may say."""
+
+
 class Optimiser:
     """The optimisers of one stage: one for each kind that the method's groups name, stepped as one."""
 
@@ -27,11 +31,19 @@ class Optimiser:
         self.recipe = recipe
         by_kind: dict[str, list[dict[str, Any]]] = {}
         for group in groups:
+            if unknown := group.keys() - KEYS:
+                raise ValueError(f"a parameter group has the key {sorted(unknown)[0]!r}; there are {', '.join(sorted(KEYS))}")
             group = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, **group}
             kind = group.pop("optimizer", recipe.optimizer)
-            group["constant"] = group.pop("schedule", None) == "constant"
+            schedule = group.pop("schedule", recipe.schedule)
+            if schedule not in ("constant", recipe.schedule):
+                raise ValueError(f"a parameter group wants the schedule '{schedule}'; there is constant, besides the recipe's")
+            group["constant"] = schedule == "constant"
             group["peak"] = group["lr"]
             by_kind.setdefault(kind, []).append(group)
+        held = [id(p) for members in by_kind.values() for group in members for p in group["params"]]
+        if len(held) != len(set(held)):
+            raise ValueError("a parameter stands in two groups")
         fused = device.type in ("cpu", "cuda")
         self.parts: list[torch.optim.Optimizer] = []
         for kind, members in by_kind.items():
@@ -43,17 +55,16 @@ class Optimiser:
                 raise ValueError(f"a parameter group wants the optimizer '{kind}'; there are sgd and adam")
 
     def set_progress(self, progress: float, epochs: int) -> None:
-        """Sets every group's rate for the share `progress` of the stage."""
+        """Sets every group's rate for a step in whose middle the share `progress` of the stage is done."""
         factor = schedule_factor(self.recipe, progress, epochs)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = group["peak"] * (1.0 if group["constant"] else factor)
 
     def step(self) -> None:
-        """One step on the gradients that are there; they are then dropped."""
+        """One step on the gradients that are there."""
         for part in self.parts:
             part.step()
-            part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
         """For the checkpoint."""

@@ -5,6 +5,7 @@ A trainer holds the given labels only. Whoever drives it evaluates, stores and j
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,15 @@ class Predicted:
     uncertainty: NDArray[np.float32]  #: (N,)
 
 
+def _check(method: Method, stages: list[int]) -> None:
+    """Raises ValueError for a method that breaks the contract in a way that would be noticed late, or never."""
+    if not stages or min(stages) < 1:
+        raise ValueError(f"stages() gave {stages}; wanted at least one epoch in each")
+    for name, value in method.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"the state '{name}' is no tensor; wanted parameters and buffers alone")
+
+
 class Trainer:
     """One run's training, from its first epoch to its last."""
 
@@ -65,6 +75,7 @@ class Trainer:
         self._seed("method")
         self.method = method(task, config).to(self.device)
         self.stages = self.method.stages(recipe.epochs)
+        _check(self.method, self.stages)
         self.epochs = sum(self.stages)
         self.finished = 0  #: epochs that are done
         self.seconds = 0.0  #: spent in them
@@ -82,7 +93,12 @@ class Trainer:
         return backbone
 
     def _seed(self, purpose: str, *counters: int) -> None:
-        torch.manual_seed(derive(self.seed, purpose, *counters))
+        """Starts every stream that a method can draw from anew, numpy's too, which scikit-learn uses unasked."""
+        seed = derive(self.seed, purpose, *counters)
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        self.training_set.seed_augmentation(derive(self.seed, f"augmentation/{purpose}", *counters))
 
     def _stage_of(self, epoch: int) -> tuple[int, int]:
         """The stage that an epoch belongs to, and its number within it."""
@@ -98,29 +114,34 @@ class Trainer:
         method, epoch = self.method, self.finished
         stage, within = self._stage_of(epoch)
         method.stage, method.epoch, method.logged = stage, epoch, {}
+        method.eval()
         if within == 0:
             self._seed("stage", stage)
-            method.begin_stage(stage, self.training_set)
+            with torch.no_grad():
+                method.begin_stage(stage, self.training_set)
             self.optimiser = Optimiser(method.param_groups(self.recipe.lr), self.recipe, self.device)
         assert self.optimiser is not None
         self._seed("epoch", epoch)
-        self.training_set.seed_augmentation(derive(self.seed, "augmentation", epoch))
-        chosen = method.begin_epoch(epoch, self.training_set)
+        with torch.no_grad():
+            chosen = method.begin_epoch(epoch, self.training_set)
         batches = self._batches(chosen, epoch)
         method.train()
         total = torch.zeros((), device=self.device)
         for k, index in enumerate(batches):
-            self.optimiser.set_progress((within + k / len(batches)) / self.stages[stage], self.stages[stage])
+            self.optimiser.set_progress((within + (k + 0.5) / len(batches)) / self.stages[stage], self.stages[stage])
             images = self.training_set.images(index, augmented=True)
             loss = method.training_step(Batch(images, self.training_set.labels[index], index, self.training_set))
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
-            method.after_step()
+            method.zero_grad(set_to_none=True)  # also what no group holds, or it would wait for a later stage
+            with torch.no_grad():
+                method.after_step()
             total += loss.detach()
-        method.end_epoch(epoch, self.training_set)
+        method.eval()
+        with torch.no_grad():
+            method.end_epoch(epoch, self.training_set)
         self.finished += 1
         if self.finished == self.epochs:
-            method.eval()
             self._seed("end")
             method.end_training(self.training_set, self.validation_set)
         mean_loss = float(total) / max(1, len(batches))  # the epoch's one wait for the device
@@ -182,11 +203,12 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "finished": self.finished,
             "seconds": self.seconds,
+            "backbones_made": self._made,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state_dict` was taken."""
-        self.finished, self.seconds = state["finished"], state["seconds"]
+        self.finished, self.seconds, self._made = state["finished"], state["seconds"], state["backbones_made"]
         self.method.stage, _ = self._stage_of(self.finished - 1)
         self.method.epoch = self.finished - 1
         self.method.load_state_dict(state["method"])

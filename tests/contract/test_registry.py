@@ -90,3 +90,52 @@ def test_hugging_faces_datasets_is_not_silently_replaced_and_timm_works_beside_u
     assert "instead of Hugging Face's library" in done.stderr
     done = python("import timm, timm.data; timm.create_model('resnet18'); import benchmark.datasets")
     assert done.returncode == 0, done.stderr
+
+
+def test_two_loose_files_of_one_name_are_bad_input_and_one_given_twice_is_not(tmp_path: Path):
+    files = [tmp_path / "one.py", tmp_path / "two.py"]
+    for file in files:
+        file.write_text(METHOD.format(name="mine"))
+    with pytest.raises(BadInput, match=r"two methods have this name: .*one\.py and .*two\.py"):
+        load_plugins(files)
+    assert "mine" in load_plugins([files[0], files[0]]).methods.plugins
+
+
+def test_a_built_in_file_that_is_broken_is_named_and_harms_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import benchmark.methods
+
+    (tmp_path / "half_done.py").write_text("import nowhere_at_all")
+    (tmp_path / "_shared.py").write_text("raise AssertionError('an underscore is no plugin')")
+    monkeypatch.setattr(benchmark.methods, "__path__", [*benchmark.methods.__path__, str(tmp_path)])
+    methods = load_plugins().methods
+    assert list(methods.broken) == ["half-done"]
+    assert {"ce", "rul"} <= set(methods)
+    with pytest.raises(BadInput, match="'half-done' cannot be used: ModuleNotFoundError"):
+        methods["half-done"]
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("their_exit", "raise SystemExit(3)"),
+        ("their_function", "def Mine(): pass"),
+        ("their_nameless", "from benchmark.contract import Method\nclass Mine(Method): pass"),
+        ("their_stranger", "class Mine: name = 'theirs'"),
+    ],
+)
+def test_an_installed_package_that_is_no_plugin_is_named_and_harms_no_other(tmp_path, monkeypatch, module, code):
+    (tmp_path / f"{module}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry(monkeypatch, "theirs", f"{module}:Mine")
+    methods = load_plugins().methods
+    assert "theirs" in methods.broken
+    assert "rul" in methods.plugins
+
+
+def test_a_file_that_changed_is_imported_anew(tmp_path: Path):
+    """Or a notebook, and the workers that joblib keeps, run the old code under the new code's key."""
+    file = tmp_path / "mine.py"
+    file.write_text(METHOD.format(name="mine") + "    version = 1\n")
+    assert load_plugins([file]).methods["mine"].version == 1
+    file.write_text(METHOD.format(name="mine") + "    version = 2\n")
+    assert load_plugins([file]).methods["mine"].version == 2

@@ -97,3 +97,49 @@ def test_the_columns_of_results_csv_are_the_designs_in_its_order():
     row = result().row()
     assert list(row) == list(COLUMNS)
     assert (row["noise_rate"], row["acc_val"], row["dataset"]) == (20.0, None, "ferplus[classes=8]@10k")
+
+
+GOLDEN = [result("ce", accuracy=79.0), result("ce", seed=1, status="missing"), result("a|b", status="failed", error="nan")]
+SETTING = "ferplus[classes=8]@10k, backbone small, 12 epochs of recipe common in fp32"
+
+
+def test_the_headline_in_all_formats_to_the_letter():
+    texts = render([headline(*GOLDEN)], GOLDEN, "THE COMMAND")
+    caption = "symmetric label noise, mean ± standard deviation over 2 seeds; last epoch."
+    assert texts["md"] == (
+        f"**Test accuracy (%): {SETTING}**\n\n"
+        "| method   |   20 % (realised 20.00 %) |\n"
+        "|:---------|--------------------------:|\n"
+        "| ce       |            79.00 (1 of 2) |\n"
+        "| a\\|b     |                    failed |\n\n"
+        f"{caption}\n\n"
+        "Failed: a|b, symmetric 20 % (realised 20.00 %), seed 0: nan\n\n"
+        "1 of 3 runs are missing; this command runs them: THE COMMAND\n"
+    )
+    assert texts["csv"] == (
+        f'"# Test accuracy (%): {SETTING}. {caption}"\nmethod,20 % (realised 20.00 %)\nce,79.00 (1 of 2)\na|b,failed\n'
+    )
+    assert texts["tex"] == (
+        "\\begin{table}\n\\centering\n"
+        f"\\caption{{Test accuracy (\\%): {SETTING}. {caption}}}\n"
+        "\\begin{tabular}{lr}\n\\toprule\n"
+        " method   &   20 \\% (realised 20.00 \\%) \\\\\n\\midrule\n"
+        " ce       &            79.00 (1 of 2) \\\\\n"
+        " a|b      &                    failed \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+    )
+    html = " ".join(texts["html"].split()).replace("> ", ">").replace(" <", "<")
+    assert html.startswith('<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Results</title>')
+    right = '<t{0} style="text-align: right;">{1}</t{0}>'.format
+    assert f"<h2>Test accuracy (%): {SETTING}</h2>" in html
+    assert f"<tr><th>method</th>{right('h', '20 % (realised 20.00 %)')}</tr>" in html
+    assert f"<tr><td>ce</td>{right('d', '79.00 (1 of 2)')}</tr><tr><td>a|b</td>{right('d', 'failed')}</tr>" in html
+    assert f"<p>{caption}</p><p>Failed: a|b, symmetric 20 % (realised 20.00 %), seed 0: nan</p>" in html
+
+
+def test_a_file_of_any_name_makes_a_sound_markdown_table():
+    odd = result(noise_kind="file:a|b", rate=None)
+    odd = dataclasses.replace(odd, realised=0.2)
+    lines = render([headline(odd)], [odd], "")["md"].splitlines()
+    bars = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
+    assert bars == [3, 3, 3]

@@ -72,3 +72,65 @@ def test_options_given_as_text_become_what_they_are():
 def test_options_that_cannot_be_are_refused(given, wanted):
     with pytest.raises(BadInput, match=wanted):
         checked_options("x", Options, given)
+
+
+def planned(tiny_plugin, **given):
+    from benchmark.sweep.plan import plan
+
+    tiny = {"dataset": "tiny", "precision": "fp32", "plugins": (str(tiny_plugin),)}
+    return plan(checked_sweep({**tiny, **given}), None, "cpu", 1)
+
+
+def test_all_methods_of_a_seed_meet_the_same_labels(tiny_plugin):
+    plan = planned(tiny_plugin, methods=("ce", "rul"), noise=(20, 30), seeds=(0, 1))
+    met = {(job.spec.noise_rate, job.spec.seed): set() for job in plan.jobs}
+    for job in plan.jobs:
+        met[job.spec.noise_rate, job.spec.seed].add(job.noise_sha256)
+    assert [len(names) for names in met.values()] == [1] * 4
+    assert len(plan.noises) == 4
+    assert len({job.key for job in plan.jobs}) == 8
+
+
+def test_human_labels_are_the_same_for_every_seed(tiny_plugin):
+    plan = planned(tiny_plugin, methods=("ce",), noise_kind="human", seeds=(0, 1))
+    assert len(plan.noises) == 1
+    assert len({job.key for job in plan.jobs}) == 2
+
+
+def test_options_of_what_is_not_in_the_sweep_are_refused(tiny_plugin):
+    with pytest.raises(BadInput, match="'rul' is not part of this sweep"):
+        planned(tiny_plugin, methods=("ce",), options={"rul": {"dim": 8}})
+    with pytest.raises(BadInput, match="no option of tiny is called 'trian'; did you mean 'train'"):
+        planned(tiny_plugin, methods=("ce",), options={"tiny": {"trian": 8}})
+
+
+def label_files(tmp_path):
+    files = [tmp_path / folder / "labels.txt" for folder in "ab"]
+    for k, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text(f"{k}\n" * 96)
+    return [str(file) for file in files]
+
+
+def test_two_label_files_of_one_name_are_two_noises_or_refused(tiny_plugin, tmp_path):
+    try:
+        plan = planned(tiny_plugin, methods=("ce",), noise_kind="file", noise_files=label_files(tmp_path))
+    except BadInput:
+        return
+    assert len({job.noise_sha256 for job in plan.jobs}) == 2
+
+
+def test_a_file_given_twice_is_run_once(tiny_plugin, tmp_path):
+    files = label_files(tmp_path)
+    assert len(planned(tiny_plugin, methods=("ce",), noise_kind="file", noise_files=files[:1] * 2).jobs) == 1
+
+
+def test_a_sweep_interrupted_before_its_grid_was_written_goes_on(tiny_plugin, tmp_path):
+    from benchmark.store import Store
+    from benchmark.sweep.run import _write_plan
+
+    store, plan = Store(tmp_path), planned(tiny_plugin, methods=("ce",))
+    _write_plan(store, plan)
+    (tmp_path / "grid.json").unlink()
+    _write_plan(store, plan)
+    assert len(store.plan()) == 3

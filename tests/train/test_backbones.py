@@ -62,3 +62,63 @@ def test_an_unknown_backbone_names_the_nearest():
         check_backbone("resnet18x")
     with pytest.raises(BadInput, match="did you mean 'small'"):
         check_backbone("smal")
+
+
+def hooked(name, shape):
+    """Feature shape of a backbone, and the shapes that its stages give for two images."""
+    backbone, shapes = build_backbone(name, shape, "fp32"), []
+    for stage in backbone.stages:
+        stage.register_forward_hook(lambda _module, _given, out: shapes.append(tuple(out.shape)))
+    backbone.eval()(torch.zeros(2, *shape))
+    return backbone.feature_shape, shapes
+
+
+def test_the_last_stage_of_a_transformer_of_two_sides_keeps_them_apart():
+    assert build_backbone("test_vit", (3, 48, 64), "fp32").feature_shape == (64, 3, 4)
+
+
+def test_channels_last_are_known_whatever_the_head():
+    feature_shape, _ = hooked("test_mambaout", (1, 48, 48))
+    assert feature_shape[1:] == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "hrnet_w18_small"])
+def test_a_backbone_that_does_not_fit_the_images_is_bad_input(name):
+    with pytest.raises(BadInput, match="40x40"):
+        build_backbone(name, (1, 40, 40), "fp32")
+
+
+def trainer(method, seed=0):
+    import numpy as np
+
+    from benchmark.contract import NoOptions
+    from benchmark.spec import recipe
+    from benchmark.train.trainer import Trainer
+    from benchmark.train.training_set import DeviceSet
+
+    half = np.full(1, 0.5, np.float32)
+    few = DeviceSet(np.zeros((4, 16, 16, 1), np.uint8), np.arange(4), None, mean=half, std=half, device=torch.device("cpu"))
+    common = recipe("common")
+    return Trainer(
+        method, NoOptions(), few, None, num_classes=4, recipe=common, backbone="small", precision="fp32", seed=seed
+    ).method
+
+
+def weights(module):
+    return torch.cat([p.detach().ravel() for p in module.parameters()])
+
+
+def test_the_kth_backbone_has_the_kth_weights_whatever_the_method():
+    from benchmark.methods.ce import CrossEntropy
+
+    class Two(CrossEntropy):
+        def __init__(self, task, config):
+            torch.rand(7)  # a method that draws before it builds
+            super().__init__(task, config)
+            self.second = task.make_backbone()
+
+    one, two = trainer(CrossEntropy), trainer(Two)
+    assert torch.equal(weights(one.backbone), weights(two.backbone))
+    assert not torch.equal(weights(two.backbone), weights(two.second))
+    assert torch.equal(weights(trainer(Two).second), weights(two.second))
+    assert not torch.equal(weights(trainer(CrossEntropy, seed=1).backbone), weights(one.backbone))

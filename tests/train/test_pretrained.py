@@ -76,3 +76,25 @@ def test_a_file_without_tensors_is_bad_input(tmp_path: Path):
     torch.save({"epoch": 3}, tmp_path / "w.pth")
     with pytest.raises(BadInput, match="no tensors"):
         read_weights(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_a_file_that_was_cut_short_or_is_not_there_is_bad_input(tmp_path: Path, name: str):
+    with pytest.raises(BadInput, match="there is no such file"):
+        read_weights(tmp_path / name)
+    save = save_file if name.endswith("safetensors") else torch.save
+    save({"w": torch.zeros(500)}, tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    for length in (len(whole) - 1, len(whole) // 2, 9):
+        (tmp_path / name).write_bytes(whole[:length])
+        with pytest.raises(BadInput) as error:
+            read_weights(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_a_tensor_of_another_shape_is_left_as_it_was():
+    net = small()
+    before = net.stem[0].weight.clone()
+    fill(net, {"stem.0.weight": torch.zeros(24, 1, 5, 5), "stem.1.weight": torch.full((24,), 3.0)}, "w")
+    assert torch.equal(net.stem[0].weight, before)
+    assert net.stem[1].weight.unique().tolist() == [3.0]

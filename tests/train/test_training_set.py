@@ -76,3 +76,41 @@ def test_the_stream_of_views_is_the_seeds():
     few.seed_augmentation(5)
     assert torch.equal(few.images(index, augmented=True), first)
     assert not torch.equal(first, second)
+
+
+def test_shift_and_mirror_are_those_of_the_draws():
+    """Against a loop over images and pixels that is given the same random numbers."""
+    few = device_set(Augmentation(flip=0.4, shift=2))
+    few.seed_augmentation(3)
+    draw = torch.rand(3, 10, 1, generator=torch.Generator().manual_seed(3)).numpy()[:, :, 0]
+    down, right, mirror = np.floor(draw[0] * 5) - 2, np.floor(draw[1] * 5) - 2, draw[2] < 0.4
+    assert 0 < mirror.sum() < 10
+    wanted = np.empty_like(PIXELS)
+    for i in range(10):
+        for y in range(8):
+            for x in range(6):
+                row = min(max(y + int(down[i]), 0), 7)
+                column = min(max(x + int(right[i]), 0), 5)
+                wanted[i, y, x] = PIXELS[i, row, 5 - column if mirror[i] else column]
+    assert np.array_equal(few._augmented(torch.arange(10)).numpy(), wanted)
+
+
+def test_a_view_is_of_the_row_that_it_stands_for():
+    some = device_set(Augmentation(flip=1.0), rows=np.array([7, 2]))
+    assert torch.equal(some._augmented(some._rows), torch.from_numpy(PIXELS[[7, 2]][:, :, ::-1].copy()))
+
+
+def test_a_set_that_may_know_no_labels_holds_none():
+    test = DeviceSet(PIXELS, None, None, mean=MEAN, std=STD, device=torch.device("cpu"))
+    assert not test.labels.any()
+    held = [v for v in vars(test).values() if isinstance(v, torch.Tensor) and v.dtype == torch.int64]
+    assert all(torch.equal(v, torch.arange(10)) or not v.any() for v in held)
+
+
+def test_large_batches_cover_everything_once_in_order():
+    pixels = np.zeros((2500, 16, 16, 1), np.uint8)
+    one = np.ones(1, np.float32)
+    many = DeviceSet(pixels, np.arange(2500), None, mean=one, std=one, device=torch.device("cpu"))
+    sizes = [len(batch.index) for batch in many.batches()]
+    assert sizes == [1024, 1024, 452]
+    assert torch.cat([batch.labels for batch in many.batches()]).tolist() == list(range(2500))

@@ -1,0 +1,236 @@
+"""The harness: resumed at every epoch it ends in the same bits, whatever a method does with its hooks."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmark.contract import Method, NoOptions, Paper, Prediction
+from benchmark.spec import recipe
+from benchmark.train.trainer import Diverged, Trainer
+from benchmark.train.training_set import Augmentation, DeviceSet
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 255, (81, 12, 12, 1), dtype=np.uint8)  # 81: batches of 32 leave 17, of 16 leave 1
+LABELS = RNG.integers(0, 4, 81)
+
+
+def trainer(method: type[Method], epochs: int = 3, batch_size: int = 32) -> Trainer:
+    torch.set_num_threads(1)
+    statistics = {"mean": np.float32([0.5]), "std": np.float32([0.25]), "device": torch.device("cpu")}
+    images = DeviceSet(IMAGES, LABELS, None, augmentation=Augmentation(0.5, 1), **statistics)
+    how = {"recipe": recipe("common", epochs, batch_size), "backbone": "small", "precision": "fp32", "seed": 0}
+    return Trainer(method, NoOptions(), images, None, num_classes=4, **how)
+
+
+class Plain(Method):
+    """A weighted cross-entropy, to be varied."""
+
+    paper = Paper("", "", "", "")
+
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.backbone = task.make_backbone()
+        self.classifier = nn.Linear(self.backbone.num_features, task.num_classes)
+        self.register_buffer("weights", torch.ones(task.num_samples))
+
+    def logits(self, images):
+        return self.classifier(self.backbone.pooled(images))
+
+    def training_step(self, batch):
+        losses = F.cross_entropy(self.logits(batch.images), batch.labels, reduction="none")
+        return (self.weights[batch.index] * losses).mean()
+
+    def predict(self, images):
+        logits = self.logits(images)
+        return Prediction(logits, 1 - logits.softmax(dim=1).amax(dim=1))
+
+
+class LaterBackbone(Plain):
+    """Makes a fresh network at each stage."""
+
+    def stages(self, epochs):
+        return [1, 1, 1]
+
+    def begin_stage(self, stage, training_set):
+        self.backbone.load_state_dict(self.task.make_backbone().state_dict())
+
+
+class Views(Plain):
+    """Looks at augmented views before each stage and in its noise score."""
+
+    def stages(self, epochs):
+        return [1, 2]
+
+    def look(self, training_set):
+        return torch.cat([self.logits(b.images).softmax(dim=1)[:, 0] for b in training_set.batches(augmented=True)])
+
+    def begin_stage(self, stage, training_set):
+        self.weights.copy_(self.look(training_set))
+
+    def noise_score(self, prediction, training_set):
+        return self.look(training_set)
+
+
+class Draws(Plain):
+    """Draws from every global stream."""
+
+    def begin_epoch(self, epoch, training_set):
+        self.weights.copy_(torch.rand(len(training_set)) + torch.from_numpy(np.random.rand(len(training_set))))
+        return torch.randperm(len(training_set))[:40]
+
+
+class HeadFirst(Plain):
+    """Trains the classifier alone, then everything."""
+
+    def stages(self, epochs):
+        return [1, 2]
+
+    def param_groups(self, lr):
+        return [{"params": list((self.classifier if self.stage == 0 else self).parameters())}]
+
+
+class OwnRates(Plain):
+    """Per-sample weights with a rate of their own."""
+
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.shares = nn.Parameter(torch.ones(task.num_samples))
+
+    def training_step(self, batch):
+        losses = F.cross_entropy(self.logits(batch.images), batch.labels, reduction="none")
+        return (self.shares[batch.index].sigmoid() * losses).mean()
+
+    def param_groups(self, lr):
+        own = {"params": [self.shares], "lr": 10.0, "schedule": "constant", "optimizer": "adam", "weight_decay": 0.0}
+        return [{"params": [*self.backbone.parameters(), *self.classifier.parameters()]}, own]
+
+
+def results(done: Trainer) -> list[np.ndarray]:
+    predicted = done.predict(done.training_set, "training")
+    return [predicted.logits, predicted.uncertainty, done.noise_score(predicted)]
+
+
+@pytest.mark.parametrize("method", [Plain, LaterBackbone, Views, Draws, HeadFirst, OwnRates])
+def test_a_resumed_run_ends_in_the_same_bits(method):
+    straight, checkpoints = trainer(method), []
+    while straight.finished < straight.epochs:
+        straight.train_epoch()
+        buffer = io.BytesIO()
+        torch.save(straight.state_dict(), buffer)
+        checkpoints.append(buffer.getvalue())
+    wanted = results(straight)
+    for content in checkpoints:
+        resumed = trainer(method)
+        resumed.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+        while resumed.finished < resumed.epochs:
+            resumed.train_epoch()
+        assert all(np.array_equal(a, b) for a, b in zip(results(resumed), wanted, strict=True))
+
+
+def test_hooks_find_the_method_in_eval_mode_and_steps_in_training_mode():
+    seen = []
+
+    class Modes(Plain):
+        def begin_epoch(self, epoch, training_set):
+            seen.append(("begin", self.training, torch.is_grad_enabled()))
+
+        def training_step(self, batch):
+            seen.append(("step", self.training, torch.is_grad_enabled()))
+            return super().training_step(batch)
+
+        def end_epoch(self, epoch, training_set):
+            seen.append(("end", self.training, torch.is_grad_enabled()))
+
+    trainer(Modes).train_epoch()
+    assert dict.fromkeys(seen) == dict.fromkeys([("begin", False, False), ("step", True, True), ("end", False, False)])
+
+
+def test_every_sample_is_seen_once_an_epoch_and_no_batch_has_one_image():
+    sizes, seen = [], []
+
+    class Counts(Plain):
+        def training_step(self, batch):
+            sizes.append(len(batch.index))
+            seen.extend(batch.index.tolist())
+            return super().training_step(batch)
+
+    trainer(Counts, batch_size=16).train_epoch()
+    assert sizes == [16, 16, 16, 16, 17]
+    assert sorted(seen) == list(range(81))
+
+
+def test_the_order_changes_from_epoch_to_epoch_and_not_with_the_method():
+    orders = []
+
+    class Notes(Plain):
+        def training_step(self, batch):
+            orders.append(batch.index.tolist())
+            return super().training_step(batch)
+
+    class NotesAndDraws(Notes):
+        def training_step(self, batch):
+            torch.rand(7)
+            return super().training_step(batch)
+
+    for method in (Notes, NotesAndDraws):
+        run = trainer(method, batch_size=81)
+        run.train_epoch()
+        run.train_epoch()
+    assert orders[0] == orders[2] != orders[1] == orders[3]
+
+
+def test_backbones_are_the_same_for_every_method_and_differ_within_one():
+    class Two(Plain):
+        def __init__(self, task, config):
+            torch.rand(3)
+            super().__init__(task, config)
+            self.second = task.make_backbone()
+
+    two, one = trainer(Two).method, trainer(Plain).method
+    first = [p.sum().item() for p in one.backbone.parameters()]
+    assert [p.sum().item() for p in two.backbone.parameters()] == first
+    assert [p.sum().item() for p in two.second.parameters()] != first
+
+
+def test_what_a_method_logs_is_the_mean_over_the_epoch():
+    class Logs(Plain):
+        def training_step(self, batch):
+            self.log("size", torch.tensor(float(len(batch.index))))
+            return super().training_step(batch)
+
+    row = trainer(Logs, batch_size=41).train_epoch()
+    assert row["size"] == pytest.approx(40.5)
+    assert row["samples"] == 81
+
+
+def test_a_loss_that_is_no_number_ends_the_run():
+    class Lost(Plain):
+        def training_step(self, batch):
+            return super().training_step(batch) * float("inf")
+
+    with pytest.raises(Diverged, match="in epoch 1 of 3"):
+        trainer(Lost).train_epoch()
+
+
+def test_state_that_no_checkpoint_could_hold_is_refused_at_once():
+    class Extra(Plain):
+        def get_extra_state(self):
+            return {"t": 1}
+
+        def set_extra_state(self, state):
+            pass
+
+    class Empty(Plain):
+        def stages(self, epochs):
+            return [0, 3]
+
+    with pytest.raises(ValueError, match="is no tensor"):
+        trainer(Extra)
+    with pytest.raises(ValueError, match="at least one epoch"):
+        trainer(Empty)
