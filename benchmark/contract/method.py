@@ -117,7 +117,8 @@ class Method(nn.Module):
         super().__init__()
         self.task, self.config = task, config
         self.stage = 0  # set by the harness, with `epoch`, before anything of a stage or an epoch is called, resumed or not
-        self.epoch = 0
+        self.epoch = 0  # counted over all stages
+        self.progress = 0.0  # the share of the stage that is done in the middle of the present step
         self.logged: dict[str, list[Tensor]] = {}
 
     def training_step(self, batch: Batch) -> Tensor:
@@ -167,8 +168,8 @@ class Method(nn.Module):
     def param_groups(self, lr: float) -> list[dict[str, Any]]:
         """The optimiser's groups at base rate `lr`.
 
-        Besides torch's own keys, a group may name its `optimizer` ("sgd" or "adam") and `schedule` ("constant" keeps its
-        rate). A parameter stands in one group, or in none to be frozen.
+        Besides `params`, `lr`, `weight_decay`, `momentum` and `betas`, a group may name its `optimizer` ("sgd" or "adam") and
+        `schedule` ("constant" keeps its rate). A parameter stands in one group, or in none to be frozen.
         """
         return [{"params": list(self.parameters())}]
 

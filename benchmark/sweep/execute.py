@@ -183,11 +183,12 @@ def _finish(
         folder.save_arrays("features", {"features": features})
     state = {name: tensor.cpu().contiguous().clone() for name, tensor in trainer.method.state_dict().items()}
     folder.save_model(save(state, metadata={"method": trainer.method.name}))
-    validation = [row["validation_accuracy"] for row in history] if sets.validation is not None else None
+    judged = [row for row in history if row["stage"] == history[-1]["stage"]]  # earlier stages trained other models
+    validation = [row["validation_accuracy"] for row in judged] if sets.validation is not None else None
     samples = sum(row["samples"] for row in history)
     folder.finish(
         {
-            **select([row["test_accuracy"] for row in history], validation),
+            **select([row["test_accuracy"] for row in judged], validation),
             **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
             **score_training(predicted, seen, reference, noise_score),
             "train_seconds": round(trainer.seconds, 3),

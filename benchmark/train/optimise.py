@@ -24,6 +24,14 @@ KEYS = {"params", "lr", "weight_decay", "momentum", "betas", "optimizer", "sched
 """What a group may say."""
 
 
+def _begin_momentum(sgd: torch.optim.SGD) -> None:
+    """Gives a parameter its momentum at its first gradient; torch's fused SGD wants it of all of a group, or of none."""
+    for group in sgd.param_groups:
+        for p in group["params"]:
+            if group["momentum"] and p.grad is not None and "momentum_buffer" not in sgd.state[p]:
+                sgd.state[p]["momentum_buffer"] = torch.zeros_like(p)
+
+
 class Optimiser:
     """The optimisers of one stage: one for each kind that the method's groups name, stepped as one."""
 
@@ -64,6 +72,8 @@ class Optimiser:
     def step(self) -> None:
         """One step on the gradients that are there."""
         for part in self.parts:
+            if isinstance(part, torch.optim.SGD):
+                _begin_momentum(part)
             part.step()
 
     def state_dict(self) -> list[dict[str, Any]]:

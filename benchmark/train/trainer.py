@@ -86,6 +86,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(self.seed, "weights", self._made))
             backbone = build_backbone(self._backbone, self.training_set.image_shape, self._precision)
+        backbone.to(self.device)
         self._made += 1
         if self._weights is not None:
             file, tensors = self._weights
@@ -128,7 +129,8 @@ class Trainer:
         method.train()
         total = torch.zeros((), device=self.device)
         for k, index in enumerate(batches):
-            self.optimiser.set_progress((within + (k + 0.5) / len(batches)) / self.stages[stage], self.stages[stage])
+            method.progress = (within + (k + 0.5) / len(batches)) / self.stages[stage]
+            self.optimiser.set_progress(method.progress, self.stages[stage])
             images = self.training_set.images(index, augmented=True)
             loss = method.training_step(Batch(images, self.training_set.labels[index], index, self.training_set))
             loss.backward()  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from stubs import batch, fill, task, wave
 from torch import Tensor
 
 from benchmark.methods.dul import DUL
-from benchmark.methods.rul import RUL, mix_by_uncertainty
+from benchmark.methods.rul import RUL, RULRelabel, mix_by_uncertainty
 from benchmark.methods.scn import SCN
 from benchmark.train.backbones import build_backbone
 from benchmark.train.pretrained import fill as fill_pretrained
@@ -92,6 +92,15 @@ GOLDEN_DUL = {
     "logvar_grad": [-0.675704205581, -0.335212724822, 0.389425494963],
     "classifier_grad_norm": 4.379342769388,
     "input_grad_norm": 11.316025871895,
+    "test_logits": [
+        0.088335440373,
+        0.095493052387,
+        0.014454249640,
+        -0.079903764329,
+        -0.100427908453,
+        -0.028220996562,
+        0.069956697752,
+    ],
 }
 GOLDEN_RESNET18 = {
     "shape": [1, 512, 2, 2],
@@ -161,7 +170,7 @@ def test_scn_equals_the_released_code(golden: str, margin: float, epoch: int) ->
     loss = scn.training_step(step)
     loss.backward()
     close(loss, wanted["loss"])
-    close(scn.read(maps)[1], wanted["importance"])
+    close(1 - scn.predict(maps).uncertainty, wanted["importance"])
     close(scn.classifier.weight.grad.norm(), wanted["classifier_grad_norm"])
     close(scn.classifier.weight.grad[[0, 3, 6], [0, 100, 511]], wanted["classifier_grad"])
     close(scn.importance.weight.grad.norm(), wanted["importance_grad_norm"])
@@ -182,6 +191,15 @@ def test_dul_equals_the_unofficial_code(monkeypatch: pytest.MonkeyPatch) -> None
     close(entries(dul.logvar[3].weight.grad), GOLDEN_DUL["logvar_grad"])
     close(dul.classifier.weight.grad.norm(), GOLDEN_DUL["classifier_grad_norm"])
     close(maps.grad.norm(), GOLDEN_DUL["input_grad_norm"])
+    close(dul.eval().predict(maps).logits[1], GOLDEN_DUL["test_logits"])  # of mu: RUL's head, so RUL's numbers
+
+
+def test_the_defaults_are_those_of_the_released_code_but_for_the_classifiers_rate():
+    """Of train.py's arguments (margin_1: its README's, for batches of 64), of rul.py's signature, of dul-pytorch's config."""
+    assert SCN.Config() == SCN.Config(beta=0.7, margin_1=0.07, margin_2=0.2, relabel_from=9 / 70, relabel_group="all")
+    assert RUL.Config() == RUL.Config(dim=64, dropout=0.4, classifier_lr=1.0)
+    assert RULRelabel.Config() == RULRelabel.Config(dim=64, dropout=0.4, classifier_lr=1.0, margin=0.2, relabel_from=9 / 70)
+    assert DUL.Config() == DUL.Config(kl_weight=0.01, dim=64, dropout=0.4)
 
 
 def test_resnet18_is_ruls_and_reads_weights_in_the_layout_of_its_checkpoint(tmp_path) -> None:

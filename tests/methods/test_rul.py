@@ -29,9 +29,21 @@ def test_the_add_up_loss_hears_both_labels_equally():
 
 
 def test_uncertainty_learns_only_through_the_shares():
-    rul = RUL(task((8, 3, 3), 12), RUL.Config()).train()
-    rul.training_step(batch(torch.randn(12, 8, 3, 3), torch.arange(12) % 7)).backward()
-    assert rul.logvar[3].weight.grad.abs().sum() > 0
+    """Where every image meets itself its share is fixed, and nothing is left to learn from."""
+    mu, labels = torch.randn(6, 7), torch.arange(6)
+    for partner, learns in ((torch.arange(6).roll(1), True), (torch.arange(6), False)):
+        s = (torch.rand(6, 1) + 0.1).requires_grad_()
+        add_up_loss(mix_by_uncertainty(mu, s, partner), labels, partner).backward()
+        assert (s.grad.abs().max() > 1e-4) == learns
+
+
+def test_training_drops_single_cells_of_the_map_and_the_norm_before_that_has_nothing_to_learn():
+    rul = RUL(task((8, 9, 9), 4), RUL.Config()).train()
+    for head in (rul.mu, rul.logvar):
+        dropped = head[:2](torch.randn(50, 8, 9, 9)) == 0
+        assert 0.37 < dropped.float().mean() < 0.43
+        assert (dropped.any(dim=(2, 3)) & ~dropped.all(dim=(2, 3))).all()  # cells, not whole channels
+        assert not list(head[:2].parameters())
 
 
 def test_the_head_fits_any_map_and_a_single_image_can_be_predicted():
@@ -62,3 +74,14 @@ def test_relabelling_waits_for_its_share_of_the_schedule_and_leaves_the_given_la
         assert torch.equal(method.relabelling.labels, given) == waits
     assert torch.equal(step.training_set.labels, given)
     assert "relabelling.labels" in method.state_dict()
+
+
+def test_the_loss_believes_the_relabelled_labels():
+    method = RULRelabel(task((8, 3, 3), 12), RULRelabel.Config(dropout=0.0)).train()
+    method.classifier.weight.data.zero_()
+    method.classifier.bias.data = torch.tensor([20.0] + [0.0] * 6)  # sure of class 0
+    step = batch(torch.randn(12, 8, 3, 3), torch.arange(12) % 6 + 1)
+    method.begin_stage(0, step.training_set)
+    method.epoch = 60
+    assert method.training_step(step) > 19
+    assert method.training_step(step) < 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from stubs import batch, task
+from stubs import Labels, batch, task
 
+from benchmark.contract import Batch
 from benchmark.methods.scn import SCN, importance_groups, rank_regularisation
 
 
@@ -69,5 +70,28 @@ def test_a_batch_of_one_and_a_prediction_for_one():
 
 def test_the_noise_score_is_how_clearly_the_given_label_is_contradicted():
     scn, step = contradicted("all")
-    score = scn.noise_score(scn.eval().predict(step.images), step.training_set)
-    assert (score > 0.9).all()
+    prediction = scn.eval().predict(step.images)
+    probability = prediction.logits.softmax(dim=1)
+    wanted = probability[:, 0] - probability[torch.arange(10), step.labels]  # the given labels, not the relabelled ones
+    torch.testing.assert_close(scn.noise_score(prediction, step.training_set), wanted)
+
+
+def test_the_loss_believes_the_relabelled_labels_and_the_given_ones_stay():
+    scn, step = contradicted("all")
+    scn.importance.weight.data.zero_()  # the same importance for all: logits of about 10 for class 0
+    scn.importance.bias.data.zero_()
+    assert scn.training_step(step) < 1
+    assert torch.equal(step.training_set.labels, torch.arange(10) % 6 + 1)
+    scn.begin_stage(0, step.training_set)
+    assert scn.training_step(step) > 9
+
+
+def test_relabelling_finds_a_batchs_samples_in_the_whole_set_and_outlives_a_checkpoint():
+    scn, step = contradicted("all")
+    scn.begin_stage(0, step.training_set)
+    index = torch.tensor([7, 2, 5])
+    scn.training_step(Batch(step.images[index], step.labels[index], index, Labels(step.labels)))
+    assert (scn.relabelling.labels == 0).nonzero()[:, 0].tolist() == [2, 5, 7]
+    resumed = SCN(task((8, 1, 1), 10), SCN.Config())
+    resumed.load_state_dict(scn.state_dict())
+    assert torch.equal(resumed.relabelling.labels, scn.relabelling.labels)

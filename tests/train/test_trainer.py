@@ -111,12 +111,26 @@ class OwnRates(Plain):
         return [{"params": [*self.backbone.parameters(), *self.classifier.parameters()]}, own]
 
 
+class LateHead(Plain):
+    """A head that joins in the second epoch, and looks at how far training has come."""
+
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.late = nn.Linear(self.backbone.num_features, task.num_classes)
+
+    def training_step(self, batch):
+        loss = super().training_step(batch)
+        if self.epoch:
+            loss = loss + self.progress * F.cross_entropy(self.late(self.backbone.pooled(batch.images)), batch.labels)
+        return loss
+
+
 def results(done: Trainer) -> list[np.ndarray]:
     predicted = done.predict(done.training_set, "training")
     return [predicted.logits, predicted.uncertainty, done.noise_score(predicted)]
 
 
-@pytest.mark.parametrize("method", [Plain, LaterBackbone, Views, Draws, HeadFirst, OwnRates])
+@pytest.mark.parametrize("method", [Plain, LaterBackbone, Views, Draws, HeadFirst, OwnRates, LateHead])
 def test_a_resumed_run_ends_in_the_same_bits(method):
     straight, checkpoints = trainer(method), []
     while straight.finished < straight.epochs:
