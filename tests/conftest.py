@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side; before torch is imported, or it has no effect
 
 import pytest
+import torch
 
 TINY = '''
 """Three kinds of stripes, 16x16."""
@@ -54,6 +55,12 @@ class Tiny(Dataset):
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing touches the user's cache; real datasets, which take long to read, may be kept by BENCHMARK_TEST_CACHE."""
     os.environ["BENCHMARK_CACHE"] = os.environ.get("BENCHMARK_TEST_CACHE") or str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """A test that draws draws the same each time."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def test_precision_stays_inside():
     full = build_backbone("small", (1, 48, 48), "fp32")
     full.load_state_dict(backbone.state_dict())
     assert not torch.equal(maps, full(images))
-    torch.testing.assert_close(maps, full(images), atol=0.1, rtol=0.1)
+    torch.testing.assert_close(maps, full(images), atol=0.3, rtol=0.1)
 
 
 def test_nothing_is_saved_twice():
