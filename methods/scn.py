@@ -54,9 +54,10 @@ def importance_groups(alpha: Tensor, beta: float) -> Tensor:
 def rank_regularisation(alpha: Tensor, high: Tensor, margin: float) -> Tensor:
     """max(0, margin - (mean of the high group - mean of the low group)) of importances (B,); `high` (B,) bool."""
     mask = high.to(alpha.dtype)
-    high_mean = (alpha * mask).sum() / mask.sum().clamp(min=1)  # clamp: a batch of one leaves a group empty
+    high_mean = (alpha * mask).sum() / mask.sum().clamp(min=1)
     low_mean = (alpha * (1 - mask)).sum() / (1 - mask).sum().clamp(min=1)
-    return (margin - (high_mean - low_mean)).clamp(min=0)
+    # An empty group has no mean to compare: nothing is asked, as in the code, where a comparison with nan is false.
+    return (margin - (high_mean - low_mean)).clamp(min=0) * (high.any() & ~high.all())
 
 
 class SCN(Method):

@@ -95,3 +95,8 @@ def test_relabelling_finds_a_batchs_samples_in_the_whole_set_and_outlives_a_chec
     resumed = SCN(task((8, 1, 1), 10), SCN.Config())
     resumed.load_state_dict(scn.state_dict())
     assert torch.equal(resumed.relabelling.labels, scn.relabelling.labels)
+
+
+def test_an_empty_group_asks_for_nothing():
+    for high in (torch.tensor([True, True]), torch.tensor([False, False])):
+        assert rank_regularisation(torch.tensor([0.01, 0.02]), high, 0.15) == 0
