@@ -73,13 +73,13 @@ def run(
         "methods": sorted(load_plugins(files).methods) if methods == "all" else _words(methods),
         "noise": _numbers("--noise", noise, float, "rates in percent"),
         "noise_kind": noise_kind,
-        "noise_files": _words(noise_file),
+        "noise_files": _paths(noise_file),
         "seeds": _seeds(seeds, seed),
         "recipe": recipe,
         "epochs": epochs,
         "batch_size": batch_size,
         "backbone": backbone,
-        "pretrained": pretrained,
+        "pretrained": str(Path(pretrained).resolve()) if pretrained is not None else None,
         "validation": validation,
         "precision": precision,
         "threads": threads,
@@ -87,25 +87,32 @@ def run(
         "plugins": files or None,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    sweeps = [checked_sweep({**entry, **given}) for entry in (read_settings(config) if config else [{}])]
+    sweeps = [checked_sweep(_merged(entry, given)) for entry in (read_settings(config) if config else [{}])]
     settings = Settings(device, _jobs(jobs), _shard(shard), force, retry_failed, quiet)
     root = checked_root(data_root)
-    failed = 0
-    for sweep in sweeps:
-        folder = out or Path("results") / f"{sweep.dataset}-{sweep.noise_kind}"
-        if dry_run:
+    folders = [out or Path("results") / f"{sweep.dataset}-{sweep.noise_kind}" for sweep in sweeps]
+    for sweep, folder in zip(sweeps, folders, strict=True):
+        if dry_run or len(sweeps) > 1:  # of several, all are checked before the first is run
             planned, workers = plan_sweep(sweep, folder, root, settings)
+        if dry_run:
             _show_plan(planned.jobs, workers, folder, as_json=json_)
-            continue
+    if dry_run:
+        return
+    for sweep, folder in zip(sweeps, folders, strict=True):
         try:
-            failed += run_sweep(sweep, folder, root, settings).failed
+            run_sweep(sweep, folder, root, settings)
         except KeyboardInterrupt:
             print(f"interrupted; what is done is kept in {folder}, and the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
-    if not dry_run:
-        rows, text = write_tables(Store(folder), ("md", "csv", "tex", "html"))
-        print(_dumps(rows) if json_ else text, end="\n" if json_ else "")
-    if failed:
+    rows = []
+    for folder in dict.fromkeys(folders):
+        of_folder, text = write_tables(Store(folder), ("md", "csv", "tex", "html"))
+        rows += of_folder
+        if not json_:
+            print(text, end="")
+    if json_:
+        print(_dumps(rows))
+    if any(row["status"] == "failed" for row in rows):
         raise typer.Exit(1)
 
 
@@ -175,7 +182,23 @@ def _dumps(rows: Any) -> str:
 def _words(text: str | None) -> list[str] | None:
     if text is None:
         return None
-    return [word.strip() for word in text.split(",") if word.strip()]
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise BadInput(f"got {text!r} where a list was wanted, with commas")
+    return words
+
+
+def _paths(text: str | None) -> list[str] | None:
+    words = _words(text)  # whole paths, so that sweep.toml can be run from anywhere
+    return None if words is None else [str(Path(word).resolve()) for word in words]
+
+
+def _merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a file with those of the command line before them; options are merged one by one."""
+    options = {name: dict(values) for name, values in entry.get("options", {}).items()}
+    for name, values in given.get("options", {}).items():
+        options[name] = {**options.get(name, {}), **values}
+    return {**entry, **given, **({"options": options} if options else {})}
 
 
 def _numbers(option: str, text: str | None, kind: Callable[[str], T], what: str) -> list[T] | None:

@@ -26,7 +26,7 @@ class Prepared:
     """A dataset as the suite uses it."""
 
     data: Data
-    sha256: str  #: of all training and test images and labels
+    sha256: str  #: of all images, labels and votes, the classes, and whether a mirrored image keeps its label
     mean: NDArray[np.float32]  #: (C,) of the training images, in [0, 1]
     std: NDArray[np.float32]  #: (C,)
     flip_keeps_label: bool
@@ -70,7 +70,7 @@ def _write(dataset: Dataset, folder: Path) -> None:
             f"the cache folder {folder.parent} cannot be written ({error.strerror}); BENCHMARK_CACHE names another"
         ) from None
     try:
-        content = hashlib.sha256()
+        content = hashlib.sha256(repr((data.classes, dataset.flip_keeps_label)).encode())
         for name, split in (("train", data.train), ("test", data.test)):
             for part_name in ("images", "labels", "votes"):
                 array = getattr(split, part_name)

@@ -167,9 +167,7 @@ class Store:
 
     def save_noise(self, sha256: str, content: bytes) -> None:
         """Keeps a noise artefact under its name."""
-        path = self.noise_path(sha256)
-        if not path.is_file():
-            write_whole(path, content)
+        write_whole(self.noise_path(sha256), content)
 
     def noise_path(self, sha256: str) -> Path:
         """Where the artefact of that name lies."""

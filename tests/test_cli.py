@@ -84,6 +84,25 @@ def test_a_config_file_is_a_sweep_and_options_go_before_it(call, tiny_plugin, tm
     assert [row["run"] for row in json.loads(out)] == ["ce, symmetric 10 %, seed 0", "ce, symmetric 20 %, seed 0"]
 
 
+def test_options_of_a_file_and_of_the_command_line_are_merged(call, tiny_plugin, tmp_path):
+    file = tmp_path / "s.toml"
+    settings = f'dataset = "tiny"\nmethods = ["scn"]\nnoise = [20]\nplugins = ["{tiny_plugin}"]\n'
+    file.write_text(settings + "[options.scn]\nbeta = 0.5\nmargin_2 = 0.3\n")
+    words = ["run", "--config", file, "--set", "scn.margin_2=0.4", "--out", tmp_path / "o", "--dry-run", "--json"]
+    _, out, _ = call(*words)
+    assert json.loads(out)[0]["run"] == "scn[beta=0.5,margin_2=0.4], symmetric 20 %, seed 0"
+
+
+def test_several_sweeps_of_a_file_are_all_checked_before_the_first_is_run(call, tiny_plugin, tmp_path):
+    file = tmp_path / "s.toml"
+    common = f'[[sweep]]\ndataset = "tiny"\nmethods = ["ce"]\nepochs = 1\nplugins = ["{tiny_plugin}"]\n'
+    file.write_text(f'{common}noise = [20]\n{common}noise_kind = "human-worst"\n')
+    status, _, err = call("run", "--config", file, "--out", tmp_path / "o")
+    assert status == 2
+    assert "human-worst" in err
+    assert not (tmp_path / "o").exists()
+
+
 def test_missing_runs_are_shown_with_the_command_that_fills_them(call, tiny_plugin, tmp_path):
     call(*tiny(tiny_plugin, tmp_path / "o", "--seeds", "2", "--shard", "1/2"))
     _, out, _ = call("table", tmp_path / "o")
@@ -122,7 +141,7 @@ def test_a_broken_plugin_is_named_in_list_and_when_asked_for_and_harms_no_other(
 
 BAD = {
     "an unknown method": (["--methods", "rull"], "no method is called 'rull'; did you mean 'rul'?"),
-    "no method at all": (["--methods", ","], "methods"),
+    "no method at all": (["--methods", ","], "where a list was wanted"),
     "an unknown dataset": (["--dataset", "cifar01"], "did you mean 'cifar10'?"),
     "an empty subset": (["--dataset", "tiny@0"], "wanted NAME or NAME@COUNT"),
     "a subset larger than the set": (["--dataset", "tiny@10k"], "wanted 3 to 96 training images"),

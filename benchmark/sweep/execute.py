@@ -199,11 +199,13 @@ def _finish(
 
 
 def _check_finite(test: Predicted, train: Predicted, noise_score: NDArray[np.float32]) -> None:
-    for name, array in (("logits", test.logits), ("uncertainties", test.uncertainty), ("noise scores", noise_score)):
-        if not np.isfinite(array).all():
+    for name, arrays in (
+        ("logits", (test.logits, train.logits)),
+        ("uncertainties", (test.uncertainty, train.uncertainty)),
+        ("noise scores", (noise_score,)),
+    ):
+        if not all(np.isfinite(array).all() for array in arrays):
             raise Diverged(f"the method's {name} are not all finite")
-    if not np.isfinite(train.logits).all():
-        raise Diverged("the method's logits for the training images are not all finite")
 
 
 def _peak_memory(device: torch.device) -> int:

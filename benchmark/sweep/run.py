@@ -112,8 +112,11 @@ def _write_plan(store: Store, planned: Plan) -> None:
     before = earlier_sweeps(store)
     mine = [job.row() for job in planned.jobs]
     # A run whose method or noise has changed since takes the place of the old one in the grid; the old result stays on disk.
-    specs = [row["spec"] for row in mine]
-    store.save_plan([*(row for row in store.plan(needed=False) if row["spec"] not in specs), *mine])
+    rows = store.plan(needed=False)
+    for row in mine:
+        place = next((k for k, old in enumerate(rows) if old["spec"] == row["spec"]), len(rows))
+        rows[place : place + 1] = [row]
+    store.save_plan(rows)
     sweeps = before if planned.sweep in before else [*before, planned.sweep]
     store.save_sweep(tomli_w.dumps({"sweep": [s.model_dump(exclude_none=True) for s in sweeps]}))
 

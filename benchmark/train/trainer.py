@@ -172,11 +172,19 @@ class Trainer:
         """Predictions for all of a set's plain images; the global stream is seeded by purpose and epoch."""
         self._seed(purpose, self.finished)
         self.method.eval()
-        parts = [self.method.predict(batch.images) for batch in images.batches()]
+        parts = [self._predict(batch.images) for batch in images.batches()]
         return Predicted(
             torch.cat([p.logits for p in parts]).float().cpu().numpy(),
             torch.cat([p.uncertainty for p in parts]).float().cpu().numpy(),
         )
+
+    def _predict(self, images: Tensor) -> Prediction:
+        prediction = self.method.predict(images)
+        wanted = (len(images), self.method.task.num_classes), (len(images),)
+        found = tuple(prediction.logits.shape), tuple(prediction.uncertainty.shape)
+        if found != wanted:
+            raise ValueError(f"predict() gave logits and uncertainty of shapes {found}; wanted {wanted}")
+        return prediction
 
     @torch.no_grad()
     def noise_score(self, predicted: Predicted) -> NDArray[np.float32]:
