@@ -59,7 +59,12 @@ def prepare(dataset: Dataset) -> Path:
 
 
 def _write(dataset: Dataset, folder: Path) -> None:
-    data = dataset.read()
+    try:
+        data = dataset.read()
+    except BadInput:
+        raise
+    except Exception as error:  # a plugin's own fault, and named as such
+        raise BadInput(f"dataset '{dataset.name}' failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
     _check(dataset.name, data)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +45,9 @@ class Registry(Generic[Plugin]):
 
     def add(self, plugin: type[Plugin]) -> None:
         """Registers a plugin; where its name is taken, neither can be used and the name says so."""
+        if fault := _fault(plugin):
+            self.broken[str(getattr(plugin, "name", None) or plugin.__name__)] = f"{_place(plugin)}: {fault}"
+            return
         known = self.plugins.get(plugin.name)
         if known is None and plugin.name not in self.broken:
             self.plugins[plugin.name] = plugin
@@ -116,10 +121,11 @@ def _load_file(found: Plugins, file: Path) -> None:
     count = 0
     for registry, base, _ in _kinds(found):
         for plugin in plugins_in(module, base):
+            before = dict(registry.broken)
             registry.add(plugin)
             count += 1
-            if plugin.name in registry.broken:
-                raise BadInput(f"--plugin {file}: {registry.broken[plugin.name]}")
+            for name in registry.broken.keys() - before.keys():
+                raise BadInput(f"--plugin {file}: {registry.broken[name]}")
     if not count:
         raise BadInput(f"--plugin {file}: it defines no Method and no Dataset with a name")
 
@@ -148,6 +154,19 @@ def plugins_in(module: ModuleType, base: type) -> list[type[Any]]:
         for value in vars(module).values()
         if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__ and "name" in vars(value)
     ]
+
+
+def _fault(plugin: type) -> str | None:
+    """What keeps a class from being used as a plugin, where anything does."""
+    name = getattr(plugin, "name", None)
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or name == "all":
+        return f"its name is {name!r}; wanted lower-case letters, digits, '-', '_' and '.'"
+    about = "paper" if issubclass(plugin, Method) else "card"
+    if not hasattr(plugin, about):
+        return f"the class {plugin.__name__} has no `{about}`"
+    if not dataclasses.is_dataclass(getattr(plugin, "Config", None)):
+        return f"the Config of {plugin.__name__} is no dataclass"
+    return None
 
 
 def _place(plugin: type) -> str:

@@ -38,6 +38,9 @@ def test_a_loose_file_is_a_plugin(tmp_path: Path):
         ("raise SystemExit(3)", "SystemExit"),
         ("x = 1", "defines no Method"),
         (METHOD.format(name="ce"), "two methods have this name"),
+        (METHOD.format(name=None), "its name is None"),
+        (METHOD.format(name="../up"), "wanted lower-case letters"),
+        (METHOD.format(name="mine") + "    Config = int\n", "is no dataclass"),
     ],
 )
 def test_a_loose_file_that_cannot_be_used_is_bad_input(tmp_path: Path, code: str, wanted: str):
