@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 _ROOT = Path(__file__).resolve().parent.parent
 if (_ROOT / "pyproject.toml").is_file():
     # In a clone the plugins lie beside this package (`methods/`, `datasets/`); once installed they lie inside it.
     __path__.append(str(_ROOT))
+
+
+def __getattr__(name: str) -> Any:
+    """`benchmark.check_method`, imported when it is wanted, since training comes with it."""
+    if name == "check_method":
+        from .conformance import check_method
+
+        return check_method
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .arguments import (
+    job_count,
+    merged,
+    numbers,
+    path_of,
+    plain_number,
+    seed_list,
+    set_options,
+    shard_of,
+    whole_number,
+    words,
+)
 from .contract.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from .sweep.plan import Plan
 
 app = typer.Typer(
     add_completion=False,
@@ -19,37 +34,43 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A noisy-label benchmark suite that compares uncertainty methods under one protocol.",
 )
-T = TypeVar("T")
+method = typer.Typer(no_args_is_help=True, help="Start a method of your own, and check it.")
+app.add_typer(method, name="method")
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]  # click's own, wherever this version of typer keeps it
 Option = typer.Option
 
 
 @app.command()
 def run(
-    dataset: Annotated[str | None, Option(help="NAME or NAME@COUNT (a stratified subset), default faces.")] = None,
-    methods: Annotated[str | None, Option(help="Names with commas, or all; default ce,scn,dul,rul.")] = None,
-    noise: Annotated[
-        str | None, Option(help="Rates in percent with commas, default 10,20,30; human labels and files take none.")
-    ] = None,
-    noise_kind: Annotated[str | None, Option(help="See list noises; default symmetric.")] = None,
+    dataset: Annotated[str | None, Option(help="NAME or NAME@COUNT (a stratified subset).")] = None,
+    methods: Annotated[str | None, Option(help="Names with commas, or all.")] = None,
+    noise: Annotated[str | None, Option(help="Rates in percent with commas; human labels and files take none.")] = None,
+    noise_kind: Annotated[str | None, Option(help="See list noises.")] = None,
     noise_file: Annotated[str | None, Option(help="With --noise-kind file: files of given labels, with commas.")] = None,
-    seeds: Annotated[int | None, Option(help="How many seeds: 3 means 0, 1, 2. Default 1.")] = None,
+    seeds: Annotated[
+        int | None, Option(parser=whole_number, metavar="N", help="How many seeds: 3 means 0, 1, 2. Default 1.")
+    ] = None,
     seed: Annotated[str | None, Option(help="Which seeds, with commas.")] = None,
-    recipe: Annotated[str | None, Option(help="How every method is trained, default common.")] = None,
-    epochs: Annotated[int | None, Option(help="Instead of the recipe's.")] = None,
-    batch_size: Annotated[int | None, Option(help="Instead of the recipe's.")] = None,
-    backbone: Annotated[str | None, Option(help="small (the default), resnet18, or any timm model.")] = None,
+    recipe: Annotated[str | None, Option(help="How every method is trained: common, or paper (each by its own).")] = None,
+    epochs: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
+    batch_size: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
+    backbone: Annotated[str | None, Option(help="small, resnet18, or any timm model.")] = None,
     pretrained: Annotated[str | None, Option(help="A file of backbone weights: .safetensors, .pth or .pt.")] = None,
-    validation: Annotated[float | None, Option(help="Percent of the training set to hold out, for acc_val.")] = None,
+    validation: Annotated[
+        float | None,
+        Option(parser=plain_number, metavar="PERCENT", help="Percent of the training set to hold out, for acc_val."),
+    ] = None,
     data_root: Annotated[str | None, Option(help="Where datasets lie; default $BENCHMARK_DATA.")] = None,
-    out: Annotated[Path | None, Option(help="Output folder, default results/<dataset>-<noise kind>.")] = None,
+    out: Annotated[str | None, Option(help="Output folder, default results/<dataset>-<noise kind>.")] = None,
     device: Annotated[str, Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str | None, Option(help="auto (the default), fp32 or bf16.")] = None,
     jobs: Annotated[str, Option(help="Runs at a time, or auto.")] = "auto",
-    threads: Annotated[int | None, Option(help="Threads a run; default: the cores shared out over the runs.")] = None,
+    threads: Annotated[
+        int | None, Option(parser=whole_number, metavar="N", help="Threads a run; default: the cores shared out over the runs.")
+    ] = None,
     shard: Annotated[str, Option(help="K/N: only the K-th of N equal parts of the grid.")] = "1/1",
     set_: Annotated[list[str] | None, Option("--set", help="NAME.OPTION=VALUE of a method or dataset; repeatable.")] = None,
-    config: Annotated[Path | None, Option(help="A TOML file of settings; options given here go before it.")] = None,
+    config: Annotated[str | None, Option(help="A TOML file of settings; options given here go before it.")] = None,
     plugin: Annotated[list[str] | None, Option(help="A Python file with methods or datasets; repeatable.")] = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Check everything and list the runs, without running or writing.")
@@ -59,48 +80,49 @@ def run(
     quiet: Annotated[bool, Option("--quiet", help="No progress on standard error.")] = False,
     json_: Annotated[bool, Option("--json", help="Print the rows of results.csv as JSON instead of the table.")] = False,
 ) -> None:
-    """Run a sweep, write its tables, print the main one."""
-    from .contract.registry import load_plugins
+    """Run a sweep, write its tables, print the main one. What is not said stands in scripts/default.toml."""
     from .report.write import write_tables
     from .store import Store
-    from .sweep.plan import data_root as checked_root
     from .sweep.run import Settings, plan_sweep, run_sweep
     from .sweep.sweep import checked_sweep, read_settings
 
-    files = [str(Path(p).resolve()) for p in plugin or []]
     given: dict[str, Any] = {
         "dataset": dataset,
-        "methods": sorted(load_plugins(files).methods) if methods == "all" else _words(methods),
-        "noise": _numbers("--noise", noise, float, "rates in percent"),
+        "methods": words(methods),
+        "noise": numbers("--noise", noise, float, "rates in percent"),
         "noise_kind": noise_kind,
-        "noise_files": _paths(noise_file),
-        "seeds": _seeds(seeds, seed),
+        "noise_files": None if noise_file is None else [path_of("--noise-file", word) for word in words(noise_file) or []],
+        "seeds": seed_list(seeds, seed),
         "recipe": recipe,
         "epochs": epochs,
         "batch_size": batch_size,
         "backbone": backbone,
-        "pretrained": str(Path(pretrained).resolve()) if pretrained is not None else None,
+        "pretrained": None if pretrained is None else path_of("--pretrained", pretrained),
         "validation": validation,
         "precision": precision,
         "threads": threads,
-        "options": _options(set_),
-        "plugins": files or None,
+        "data_root": None if data_root is None else path_of("--data-root", data_root),
+        "options": set_options(set_),
+        "plugins": [path_of("--plugin", p) for p in plugin] if plugin else None,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    sweeps = [checked_sweep(_merged(entry, given)) for entry in (read_settings(config) if config else [{}])]
-    settings = Settings(device, _jobs(jobs), _shard(shard), force, retry_failed, quiet)
-    root = checked_root(data_root)
-    folders = [out or Path("results") / f"{sweep.dataset}-{sweep.noise_kind}" for sweep in sweeps]
-    for sweep, folder in zip(sweeps, folders, strict=True):
-        if dry_run or len(sweeps) > 1:  # of several, all are checked before the first is run
-            planned, workers = plan_sweep(sweep, folder, root, settings)
-        if dry_run:
-            _show_plan(planned.jobs, workers, folder, as_json=json_)
+    if out is not None:
+        path_of("--out", out)
+    entries = [{}] if config is None else read_settings(Path(path_of("--config", config)))
+    sweeps = [checked_sweep(merged(entry, given)) for entry in entries]
+    settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
+    folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind}") for sweep in sweeps]
+    plans: list[tuple[Plan, int]] = []
+    if dry_run or len(sweeps) > 1:  # of several, all are checked before the first is run
+        for sweep, folder in zip(sweeps, folders, strict=True):
+            beside = [planned.sweep for (planned, _), other in zip(plans, folders, strict=False) if other == folder]
+            plans.append(plan_sweep(sweep, folder, settings, beside))
     if dry_run:
+        _show_plans(plans, folders, as_json=json_)
         return
     for sweep, folder in zip(sweeps, folders, strict=True):
         try:
-            run_sweep(sweep, folder, root, settings)
+            run_sweep(sweep, folder, settings)
         except KeyboardInterrupt:
             print(f"interrupted; what is done is kept in {folder}, and the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
@@ -118,7 +140,7 @@ def run(
 
 @app.command()
 def table(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The output folder of a sweep.")],
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a sweep.")],
     format_: Annotated[str, Option("--format", help="Which of md,csv,tex,html to write.")] = "md,csv,tex,html",
     json_: Annotated[bool, Option("--json", help="Print the rows of results.csv as JSON instead of the table.")] = False,
 ) -> None:
@@ -127,13 +149,13 @@ def table(
     from .report.write import write_tables
     from .store import Store
 
-    wanted = _words(format_) or []
+    wanted = words(format_) or []
     for name in wanted:
         if name not in FORMATS:
             raise unknown("table format", name, FORMATS)
-    if not folder.is_dir():
+    if not Path(path_of("table", folder)).is_dir():
         raise BadInput(f"{folder}: there is no such folder")
-    rows, text = write_tables(Store(folder), wanted)
+    rows, text = write_tables(Store(Path(folder)), wanted)
     print(_dumps(rows) if json_ else text, end="\n" if json_ else "")
 
 
@@ -148,7 +170,7 @@ def list_(
 
     if what not in LISTINGS:
         raise unknown("list", what, LISTINGS)
-    rows, broken = LISTINGS[what](plugin or [])
+    rows, broken = LISTINGS[what]([path_of("--plugin", p) for p in plugin or []])
     if json_:
         print(_dumps(rows))
     else:
@@ -161,88 +183,64 @@ def list_(
         print(f"{name}: cannot be used: {reason}", file=sys.stderr)
 
 
-def _show_plan(planned: Sequence[Any], workers: int, folder: Path, *, as_json: bool) -> None:
+@method.command("new")
+def method_new(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, '-' and '_'.")],
+    package: Annotated[bool, Option("--package", help="An installable package with entry point and test.")] = False,
+) -> None:
+    """Write a working method to start from: NAME.py, or a package in benchmark-NAME/."""
+    from .scaffold import new_method
+
+    for path in new_method(name, package=package):
+        print(path)
+
+
+@method.command("check")
+def method_check(
+    what: Annotated[str, typer.Argument(metavar="NAME_OR_FILE", help="A registered method, or a Python file with methods.")],
+    plugin: Annotated[list[str] | None, Option(help="A Python file with methods or datasets; repeatable.")] = None,
+    json_: Annotated[bool, Option("--json", help="An array of objects.")] = False,
+) -> None:
+    """Check whether a method keeps the contract; what fails says how to mend it."""
+    from .conformance import check_method, relative_speed
+    from .contract.registry import load_plugins, methods_in_file
+
+    files = [path_of("--plugin", p) for p in plugin or []]
+    is_file = what.endswith(".py")
+    chosen = methods_in_file(Path(path_of("method check", what))) if is_file else [load_plugins(files).methods[what]]
+    failed, rows = 0, []
+    for kind in chosen:
+        verdicts = check_method(kind)
+        speed = relative_speed(kind)
+        failed += sum(not verdict.passed for verdict in verdicts)
+        rows += [{"method": kind.name, **vars(verdict)} for verdict in verdicts]
+        if not json_:
+            print(f"{kind.name}: training takes {speed:.1f} times as long as plain cross-entropy")
+            print("".join(f"  {verdict}\n" for verdict in verdicts), end="")
+    if json_:
+        print(_dumps(rows))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], *, as_json: bool) -> None:
     from .store import Store
     from .sweep.progress import run_label
 
-    rows = [{"key": job.key, "run": run_label(job), "status": Store(folder).run(job.key).status} for job in planned]
+    everything = []
+    for (planned, workers), folder in zip(plans, folders, strict=True):
+        jobs = planned.jobs
+        rows = [{"key": job.key, "run": run_label(job), "status": Store(folder).run(job.key).status} for job in jobs]
+        everything += rows
+        if not as_json:
+            print("".join(f"{row['key']}  {row['status']:<8}  {row['run']}\n" for row in rows), end="")
+            print(f"{len(rows)} runs into {folder}, {workers} at a time, {jobs[0].threads} threads each")
     if as_json:
-        print(_dumps(rows))
-        return
-    for row in rows:
-        print(f"{row['key']}  {row['status']:<8}  {row['run']}")
-    threads = planned[0].threads if planned else 0
-    print(f"{len(rows)} runs into {folder}, {workers} at a time, {threads} threads each")
+        print(_dumps(everything))
 
 
 def _dumps(rows: Any) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False)
-
-
-def _words(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise BadInput(f"got {text!r} where a list was wanted, with commas")
-    return words
-
-
-def _paths(text: str | None) -> list[str] | None:
-    words = _words(text)  # whole paths, so that sweep.toml can be run from anywhere
-    return None if words is None else [str(Path(word).resolve()) for word in words]
-
-
-def _merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a file with those of the command line before them; options are merged one by one."""
-    options = {name: dict(values) for name, values in entry.get("options", {}).items()}
-    for name, values in given.get("options", {}).items():
-        options[name] = {**options.get(name, {}), **values}
-    return {**entry, **given, **({"options": options} if options else {})}
-
-
-def _numbers(option: str, text: str | None, kind: Callable[[str], T], what: str) -> list[T] | None:
-    try:
-        return None if text is None else [kind(word) for word in _words(text) or []]
-    except ValueError:
-        raise BadInput(f"{option} {text}: wanted {what} with commas, as in 10,20,30") from None
-
-
-def _seeds(count: int | None, named: str | None) -> list[int] | None:
-    if count is not None and named is not None:
-        raise BadInput("--seeds (how many) and --seed (which) exclude each other")
-    if count is not None and count < 1:
-        raise BadInput(f"--seeds {count}: wanted a count of at least 1")
-    seeds = list(range(count)) if count is not None else _numbers("--seed", named, int, "whole numbers")
-    if seeds is not None and (not seeds or min(seeds) < 0):
-        raise BadInput(f"--seed {named}: wanted whole numbers from 0")
-    return seeds
-
-
-def _options(given: Sequence[str] | None) -> dict[str, dict[str, str]] | None:
-    options: dict[str, dict[str, str]] = {}
-    for text in given or []:
-        left, equals, value = text.partition("=")
-        name, dot, option = left.partition(".")
-        if not (equals and dot and name and option):
-            raise BadInput(f"--set {text}: wanted NAME.OPTION=VALUE, as in scn.beta=0.5")
-        options.setdefault(name, {})[option] = value
-    return options or None
-
-
-def _jobs(text: str) -> int | None:
-    if text == "auto":
-        return None
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise BadInput(f"--jobs {text}: wanted a count of at least 1, or auto")
-    return int(text)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    k, slash, n = text.partition("/")
-    if not (slash and text.isascii() and k.isdigit() and n.isdigit() and 1 <= int(k) <= int(n)):
-        raise BadInput(f"--shard {text}: wanted K/N with K from 1 to N, as in 2/8")
-    return int(k), int(n)
 
 
 def main() -> None:
@@ -250,9 +248,19 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(str(error))
     except _CLICK_ERROR as error:
-        print(f"error: {' '.join(getattr(error, 'message', str(error)).split())}", file=sys.stderr)
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        if "Usage:" in message:  # no command was given: the whole help
+            print(message, file=sys.stderr)
+        else:
+            _complain(message)
     except typer.Abort:
         sys.exit(130)
     sys.exit(2)
+
+
+def _complain(message: str) -> None:
+    """One line, whatever a user's names hold."""
+    line = " ".join(message.split())
+    print("error:", "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line), file=sys.stderr)

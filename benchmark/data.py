@@ -15,10 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .contract.config import changed_options
 from .contract.dataset import Data, Dataset, Split
-from .contract.errors import BadInput
+from .contract.errors import BadInput, told
 from .spec import DatasetSpec, code_fingerprint
 from .streams import numpy_stream
+
+FORMAT = 2
+"""Of the cache; raised when its files change."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,23 @@ def prepare(dataset: Dataset) -> Path:
     The folder's name is made of the options, the names and contents of the files read and the plugin's code. It is written
     beside its place and moved there whole, so it is never seen half, and two processes that make it do not harm each other.
     """
-    words = hashlib.sha256(repr((dataset.name, dataset.config, code_fingerprint(type(dataset).__module__))).encode())
+    try:
+        folder = cache_root() / f"{dataset.name}-{_fingerprint(dataset)[:16]}"
+        if not folder.is_dir():
+            data = dataset.read()
+            _check(dataset.name, data)
+            _write(dataset, data, folder)
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:  # a plugin's own fault, and named as such
+        raise BadInput(f"dataset '{dataset.name}' failed: {told(error)}") from error
+    return folder
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    """sha256 of all that decides what is read."""
+    what = (FORMAT, dataset.name, changed_options(dataset.config), code_fingerprint(type(dataset).__module__))
+    words = hashlib.sha256(repr(what).encode())
     for source in dataset.sources():
         try:
             with source.open("rb") as file:
@@ -52,20 +72,10 @@ def prepare(dataset: Dataset) -> Path:
                 words.update(str(name).encode() + hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
             raise BadInput(f"{dataset.name}: {source} cannot be read ({error.strerror})") from None
-    folder = cache_root() / f"{dataset.name}-{words.hexdigest()[:16]}"
-    if not folder.is_dir():
-        _write(dataset, folder)
-    return folder
+    return words.hexdigest()
 
 
-def _write(dataset: Dataset, folder: Path) -> None:
-    try:
-        data = dataset.read()
-    except BadInput:
-        raise
-    except Exception as error:  # a plugin's own fault, and named as such
-        raise BadInput(f"dataset '{dataset.name}' failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    _check(dataset.name, data)
+def _write(dataset: Dataset, data: Data, folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -76,19 +86,22 @@ def _write(dataset: Dataset, folder: Path) -> None:
         ) from None
     try:
         content = hashlib.sha256(repr((data.classes, dataset.flip_keeps_label)).encode())
-        for name, split in (("train", data.train), ("test", data.test)):
-            for part_name in ("images", "labels", "votes"):
-                array = getattr(split, part_name)
-                if array is not None:
-                    np.save(part / f"{name}_{part_name}.npy", np.ascontiguousarray(array))
-                    content.update(np.ascontiguousarray(array).tobytes())
-        for kind, labels in data.human_labels.items():
-            np.save(part / f"labels_{kind}.npy", labels)
+        arrays = {f"{s}_{name}": getattr(split, name) for s, split in _splits(data) for name in ("images", "labels", "votes")}
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+        for array in arrays.values():
+            content.update(array.tobytes())
+        arrays |= {f"labels_{kind}": labels for kind, labels in data.human_labels.items()}
+        for name, array in arrays.items():
+            with (part / f"{name}.npy").open("wb") as file:
+                np.save(file, array)
+                file.flush()
+                os.fsync(file.fileno())
         mean, std = channel_statistics(data.train.images)
         meta = {
             "classes": data.classes,
             "notes": data.notes,
             "human": list(data.human_labels),
+            "shapes": {name: array.shape for name, array in arrays.items()},
             "sha256": content.hexdigest(),
             "mean": mean.tolist(),
             "std": std.tolist(),
@@ -106,7 +119,13 @@ def _write(dataset: Dataset, folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def _splits(data: Data) -> tuple[tuple[str, Split], tuple[str, Split]]:
+    return ("train", data.train), ("test", data.test)
+
+
 def _check(name: str, data: Data) -> None:
+    if not isinstance(data, Data):
+        raise BadInput(f"dataset '{name}' failed: read() gave a {type(data).__name__}; wanted a Data")
     K = len(data.classes)
     if K < 2:
         raise BadInput(f"{name}: it has {K} classes; wanted at least two")
@@ -119,6 +138,9 @@ def _check(name: str, data: Data) -> None:
         _check_labels(f"{name}: its {which} labels", split.labels, len(split), K)
         if split.votes is not None and split.votes.shape != (len(split), K):
             raise BadInput(f"{name}: its {which} votes are {split.votes.shape}; wanted {(len(split), K)}")
+    shapes = data.train.images.shape[1:], data.test.images.shape[1:]
+    if shapes[0] != shapes[1]:
+        raise BadInput(f"{name}: its training images are {shapes[0]} and its test images {shapes[1]}; wanted one shape")
     for kind, labels in data.human_labels.items():
         _check_labels(f"{name}: its labels of kind {kind}", labels, len(data.train), K)
 
@@ -146,24 +168,26 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
     """A prepared dataset with its arrays mapped into memory, cut to the subset that `spec` names. Raises BadInput."""
     try:
         meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        arrays = {name: _mapped(folder / f"{name}.npy", shape) for name, shape in meta["shapes"].items()}
+        train, test = (Split(arrays[f"{s}_images"], arrays[f"{s}_labels"], arrays.get(f"{s}_votes")) for s in ("train", "test"))
+        human = {kind: arrays[f"labels_{kind}"] for kind in meta["human"]}
+        classes, notes, sha256, keeps = tuple(meta["classes"]), tuple(meta["notes"]), meta["sha256"], meta["flip_keeps_label"]
+        mean, std = np.array(meta["mean"], np.float32), np.array(meta["std"], np.float32)
+    except Exception:  # whatever numpy and json raise over files that are not theirs
         raise BadInput(f"the cache {folder} is damaged; remove that folder, and it is made again") from None
-
-    def array(name: str) -> Any:
-        path = folder / f"{name}.npy"
-        # Copy-on-write, because torch wants arrays that it may write to.
-        return np.load(path, mmap_mode="c", allow_pickle=False) if path.is_file() else None
-
-    splits = {s: Split(array(f"{s}_images"), array(f"{s}_labels"), array(f"{s}_votes")) for s in ("train", "test")}
-    train, human = splits["train"], {kind: array(f"labels_{kind}") for kind in meta["human"]}
     if spec.subset is not None:
-        if not len(meta["classes"]) <= spec.subset <= len(train):
-            raise BadInput(f"{spec.label}: wanted {len(meta['classes'])} to {len(train)} training images")
+        if not len(classes) <= spec.subset <= len(train):
+            raise BadInput(f"{spec.label}: wanted {len(classes)} to {len(train)} training images")
         index = stratified(train.labels, spec.subset, numpy_stream(0, "subset"))
         train, human = train.take(index), {kind: labels[index] for kind, labels in human.items()}
-    data = Data(train, splits["test"], tuple(meta["classes"]), human, tuple(meta["notes"]))
-    mean, std = np.array(meta["mean"], np.float32), np.array(meta["std"], np.float32)
-    return Prepared(data, meta["sha256"], mean, std, meta["flip_keeps_label"])
+    return Prepared(Data(train, test, classes, human, notes), sha256, mean, std, keeps)
+
+
+def _mapped(path: Path, shape: list[int]) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)  # copy-on-write: torch wants to be able to write
+    if list(array.shape) != shape:
+        raise ValueError(f"{path} has the shape {array.shape}")
+    return array
 
 
 def stratified(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -52,9 +52,7 @@ def noises(plugins: Sequence[str] = ()) -> Rows:
     from .noise import GENERATED
 
     rows = [_row(kind, (law.__doc__ or "").strip().splitlines()[0]) for kind, law in GENERATED.items()]
-    rows.append(
-        _row("human", "labels that people really gave; a dataset's own (ferplus: human; cifar10: human-worst and others)")
-    )
+    rows.append(_row("human", "labels that people really gave; a dataset's own, human or human-NAME, as its card says"))
     rows.append(_row("file", "given labels from --noise-file: an artefact (.npz), or text with one label from 0 a line"))
     return rows, {}
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from .contract.errors import BadInput, unknown
@@ -21,27 +22,33 @@ PROTOCOL = 1
 
 @dataclass(frozen=True)
 class Recipe:
-    """How every method of a table is trained."""
+    """How every method of a table is trained; with the recipe `paper`, how one method is trained in its paper."""
 
-    name: str
+    name: str  #: with what was changed in it, but for epochs, which have a column of their own: `common[batch_size=32]`
     epochs: int
     batch_size: int
     optimizer: Literal["sgd", "adam"]
     lr: float  #: the peak rate
     weight_decay: float
     momentum: float  #: of SGD
-    schedule: Literal["one-cycle", "exponential"]
+    schedule: Literal["one-cycle", "cosine", "exponential", "step", "constant"]
     warmup: float  #: one-cycle: the share of the steps in which the rate rises from 0 to its peak; it then falls to 0
-    decay: float  #: exponential: the factor an epoch
+    cycles: int  #: cosine: how often the rate starts anew at its peak and falls to `floor`
+    floor: float  #: cosine: its lowest rate, as a share of the peak
+    decay: float  #: exponential: the factor an epoch; step: the factor at each milestone
+    milestones: tuple[float, ...]  #: step: shares of the schedule
     flip: float  #: probability of a mirrored image, for datasets whose classes survive it
     shift: float  #: largest shift in each direction, as a share of the image's side; the border is repeated
     erase: float  #: probability of one erased rectangle of 2 to 25 % of the area, filled with the mean colour
 
     @property
-    def label(self) -> str:
-        """The name, with what was changed: `common[batch_size=64]`; epochs have a column of their own."""
-        given = {k: v for k, v in asdict(self).items() if k not in ("name", "epochs") and v != getattr(RECIPES[self.name], k)}
-        return self.name + (f"[{','.join(f'{k}={v}' for k, v in given.items())}]" if given else "")
+    def is_own(self) -> bool:
+        """Whether it is each method's own, so that even the epochs of a table may differ."""
+        return self.name.partition("[")[0] == OWN
+
+
+OWN = "paper"
+"""The recipe that every method brings itself: `common` with the method's `own_recipe`."""
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -55,7 +62,10 @@ RECIPES: Mapping[str, Recipe] = {
         momentum=0.9,
         schedule="one-cycle",
         warmup=0.15,
+        cycles=1,
+        floor=0.0,
         decay=1.0,
+        milestones=(),
         flip=0.5,
         shift=1 / 12,
         erase=0.0,
@@ -63,12 +73,17 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
-def recipe(name: str, epochs: int | None = None, batch_size: int | None = None) -> Recipe:
-    """A named recipe with its epochs or batch size replaced. Raises BadInput."""
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
+def recipe(
+    name: str, epochs: int | None = None, batch_size: int | None = None, own: Mapping[str, Any] = MappingProxyType({})
+) -> Recipe:
+    """A named recipe with its epochs or batch size replaced; `own` is what `paper` changes in `common`. Raises BadInput."""
+    if name not in (*RECIPES, OWN):
+        raise unknown("recipe", name, [*RECIPES, OWN])
+    base = replace(RECIPES["common"], name=OWN, **own) if name == OWN else RECIPES[name]
     changes = {"epochs": epochs, "batch_size": batch_size}
-    return replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+    given = {k: v for k, v in changes.items() if v is not None and v != getattr(base, k)}
+    told = [f"{k}={v}" for k, v in given.items() if k != "epochs" or name == OWN]
+    return replace(base, **given, name=name + (f"[{','.join(told)}]" if told else ""))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class DatasetSpec:
     @classmethod
     def parse(cls, text: str, options: Mapping[str, Any]) -> DatasetSpec:
         """Reads `NAME` or `NAME@COUNT`, where COUNT is like 500 or 10k. Raises BadInput."""
-        match = re.fullmatch(r"([^@]+)(?:@(\d+)(k?))?", text)
+        match = re.fullmatch(r"([^@]+)(?:@([0-9]{1,9})(k?))?", text)
         if match is None or (match[2] and int(match[2]) == 0):
             raise BadInput(f"dataset '{text}': wanted NAME or NAME@COUNT, as in cifar10 or cifar10@10k")
         count = int(match[2]) * (1000 if match[3] else 1) if match[2] else None
@@ -118,11 +133,6 @@ class RunSpec:
         """As plain data, for spec.json."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RunSpec:
-        """The inverse of `to_dict`."""
-        return cls(**{**data, "dataset": DatasetSpec(**data["dataset"]), "recipe": Recipe(**data["recipe"])})
-
     def key(self, *, code: str, noise: str, weights: str | None) -> str:
         """16 hex digits: of the spec, the method's code, the noise artefact, the pretrained weights and the protocol."""
         words = json.dumps([PROTOCOL, self.to_dict(), code, noise, weights], sort_keys=True)
@@ -150,7 +160,7 @@ def code_fingerprint(module_name: str) -> str:
 
 
 def _collect(module_name: str, sources: dict[str, str]) -> None:
-    """Adds the code of a module, and of what it imports from its own package or from the built-in plugins."""
+    """Adds the code of a module, and of what it imports from its own top-level package or from the built-in plugins."""
     file = _file(module_name)
     if file is None or file in sources:
         return
@@ -159,10 +169,17 @@ def _collect(module_name: str, sources: dict[str, str]) -> None:
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     sources[file] = ast.unparse(tree)
-    package = module_name.rpartition(".")[0]
-    for name in _imported(tree, package):
-        if name.startswith(_BUILT_IN) or (package and name.startswith(f"{package}.")):
+    package = module_name if Path(file).name == "__init__.py" else module_name.rpartition(".")[0]
+    own = package.partition(".")[0]
+    for name in [*_parents(module_name), *_imported(tree, package)]:
+        if name.startswith(_BUILT_IN) or (own and own != "benchmark" and name.partition(".")[0] == own):
             _collect(name, sources)
+
+
+def _parents(module_name: str) -> list[str]:
+    """`a` and `a.b` of `a.b.c`: they are imported with it."""
+    parts = module_name.split(".")[:-1]
+    return [".".join(parts[: k + 1]) for k in range(len(parts))]
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

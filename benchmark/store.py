@@ -11,13 +11,17 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from .contract.errors import BadInput
 from .spec import RunSpec
+
+T = TypeVar("T")
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -36,6 +40,23 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _read_json(path: Path, kind: type[T]) -> T:
+    """The content of a file, of the kind that it must be. Raises BadInput."""
+    try:
+        return TypeAdapter(kind).validate_json(_read_text(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{path} is damaged: {f'{where}: ' if where else ''}{first['msg']}") from None
+
+
 def _json(data: Any) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -44,6 +65,26 @@ def _npz(arrays: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: array for name, array in arrays.items() if array is not None})
     return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a grid, with what is known of it before it is done: a line of grid.json."""
+
+    spec: RunSpec
+    key: str
+    noise_sha256: str
+    weights_sha256: str | None
+    dataset_sha256: str
+    code: str  #: fingerprint of the method's
+    protocol: int
+    realised: float  #: the noise's realised rate, a fraction
+    imbalance: float  #: images of the test set's most frequent class over those of its rarest
+    privilege: tuple[str, ...]  #: what the method knows beyond the given labels
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {f.name: getattr(self, f.name) for f in fields(PlannedRun)} | {"spec": self.spec.to_dict()}
 
 
 class RunFolder:
@@ -70,10 +111,12 @@ class RunFolder:
         write_whole(self.path / "spec.json", _json(spec.to_dict()))
         write_whole(self.path / "environment.json", _json(environment))
         (self.path / "failure.json").unlink(missing_ok=True)
+        if self.checkpoint() is None:
+            (self.path / "history.csv").unlink(missing_ok=True)
 
     def spec(self) -> RunSpec:
         """The run's spec as stored."""
-        return RunSpec.from_dict(json.loads((self.path / "spec.json").read_text(encoding="utf-8")))
+        return _read_json(self.path / "spec.json", RunSpec)
 
     def save_checkpoint(self, content: bytes) -> None:
         """Replaces the checkpoint."""
@@ -114,13 +157,13 @@ class RunFolder:
         for name in dict.fromkeys(names):
             (self.path / name).unlink(missing_ok=True)
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, float | None]:
         """metrics.json of a finished run."""
-        return self._read("metrics.json")
+        return dict(_read_json(self.path / "metrics.json", dict[str, float | None]))
 
-    def failure(self) -> dict[str, Any]:
+    def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""
-        return self._read("failure.json")
+        return _read_json(self.path / "failure.json", dict[str, str])
 
     def history_rows(self) -> list[dict[str, str]]:
         """The epochs so far as text, for the progress display."""
@@ -131,13 +174,6 @@ class RunFolder:
                 return list(csv.DictReader(file))
         except FileNotFoundError:
             return []
-
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            content: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{self.path / name} cannot be read: {' '.join(str(error).split())}") from None
-        return content
 
 
 class Store:
@@ -152,10 +188,16 @@ class Store:
         try:
             while not above.exists():
                 above = above.parent
+            if self.root.is_symlink() and not self.root.exists():
+                raise BadInput(f"--out {self.root}: it is a link to nothing")
             if self.root.exists() and not self.root.is_dir():
                 raise BadInput(f"--out {self.root}: it is a file")
             if not above.is_dir():
                 raise BadInput(f"--out {self.root}: {above} is a file")
+            for name, is_folder in (("noise", True), ("runs", True), ("sweep.toml", False), ("grid.json", False)):
+                path = self.root / name
+                if path.exists() and not (path.is_dir() if is_folder else path.is_file()):
+                    raise BadInput(f"--out {self.root}: {path} is in the way")
             with tempfile.TemporaryFile(dir=above):
                 pass
         except OSError as error:
@@ -176,29 +218,28 @@ class Store:
     def sweep_text(self) -> str | None:
         """sweep.toml, where there is one."""
         path = self.root / "sweep.toml"
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return _read_text(path) if path.is_file() else None
 
     def save_sweep(self, text: str) -> None:
         """Replaces sweep.toml."""
         write_whole(self.root / "sweep.toml", text.encode())
 
-    def save_plan(self, rows: list[dict[str, Any]]) -> None:
-        """Keeps the whole grid in order, a line a run, so that tables can show what is missing."""
-        write_whole(self.root / "grid.json", _json(rows))
+    def save_plan(self, runs: Iterable[PlannedRun]) -> None:
+        """Keeps the whole grid in order, so that tables can show what is missing."""
+        write_whole(self.root / "grid.json", _json([run.to_dict() for run in runs]))
 
-    def plan(self, *, needed: bool = True) -> list[dict[str, Any]]:
+    def plan(self, *, needed: bool = True) -> list[PlannedRun]:
         """The whole grid in order. Raises BadInput where the folder holds no sweep, unless none is `needed`."""
         path = self.root / "grid.json"
         if not path.is_file():
             if not needed:
                 return []
             raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
-        try:
-            rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-        return rows
+        return _read_json(path, list[PlannedRun])
 
     def save_result(self, name: str, content: str) -> None:
-        """results.csv or a table."""
-        write_whole(self.root / name, content.encode())
+        """results.csv or a table. Raises BadInput."""
+        try:
+            write_whole(self.root / name, content.encode())
+        except OSError as error:
+            raise BadInput(f"{self.root / name} cannot be written ({error.strerror})") from None

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import BadInput, Card, Data, Dataset, Split
+from benchmark.contract import BadInput, Card, Data, Dataset, Split, without_effect
 
 from ._pickle import load_arrays
 
@@ -42,7 +42,7 @@ HUMAN = {
 class Config:
     """Options of CIFAR-10."""
 
-    download: bool = False  # whether torchvision may fetch the python version (170 MB) where neither version is there
+    download: bool = without_effect(False)  # whether torchvision may fetch the python version (170 MB) where neither is there
 
 
 class CIFAR10(Dataset):

@@ -163,6 +163,24 @@ BAD = {
     "no seeds": (["--seeds", "0"], "at least 1"),
     "seeds both ways": (["--seeds", "2", "--seed", "4"], "exclude each other"),
     "a seed in words": (["--seed", "one"], "wanted whole numbers"),
+    "an option out of range": (["--methods", "scn", "--set", "scn.beta=5"], "scn.beta: got '5'"),
+    "an option that is no number": (["--methods", "scn", "--set", "scn.margin_1=nan"], "scn.margin_1: got 'nan'"),
+    "an output without a name": (["--out", ""], "got an empty name"),
+    "an output that no file system takes": (["--out", "o" * 300], "File name too long"),
+    "a plugin that no file system takes": (["--plugin", "p" * 300], "File name too long"),
+    "weights that no file system takes": (["--pretrained", "w" * 300], "File name too long"),
+    "a data root that no file system takes": (["--data-root", "d" * 300], "File name too long"),
+    "labels that no file system takes": (["--noise-kind", "file", "--noise-file", "l" * 300], "File name too long"),
+    "a batch beyond all measure": (["--batch-size", "10000000000"], "batch_size"),
+    "epochs in words": (["--epochs", "abc"], "'--epochs': 'abc' is not a whole number"),
+    "threads beyond all measure": (["--threads", "100000000000000000000"], "threads"),
+    "jobs beyond all measure": (["--jobs", "9" * 5000], "wanted a count of at least 1"),
+    "a shard beyond all measure": (["--shard", "1/" + "9" * 5000], "wanted K/N"),
+    "a subset beyond all measure": (["--dataset", "tiny@" + "9" * 5000], "wanted NAME or NAME@COUNT"),
+    "a name of two lines": (["--methods", "ce\nrul"], "no method is called 'ce rul'"),
+    "a name with an escape": (["--methods", "\x1b[31m"], "\\x1b"),
+    "a path of two lines": (["--out", "a\nb"], "wanted a path of printable characters"),
+    "a path that is no text": (["--noise-kind", "file", "--noise-file", "l\udcff.txt"], "printable"),
     "no epochs": (["--epochs", "0"], "epochs"),
     "a batch of one": (["--batch-size", "1"], "batch_size"),
     "negative jobs": (["--jobs", "-3"], "wanted a count of at least 1, or auto"),
@@ -172,7 +190,7 @@ BAD = {
     "an option of the wrong type": (["--methods", "scn", "--set", "scn.beta=high"], "scn.beta"),
     "an option of an absent method": (["--set", "rul.dim=8"], "'rul' is not part of this sweep"),
     "a plugin that is not there": (["--plugin", "nowhere.py"], "there is no such file"),
-    "a config that is not there": (["--config", "nowhere.toml"], "cannot be read"),
+    "a config that is not there": (["--config", "nowhere.toml"], "there is no such file"),
     "a data root that is not there": (["--data-root", "nowhere"], "there is no such folder"),
     "weights that are not there": (["--pretrained", "nowhere.pth"], "there is no such file"),
     "too large a validation set": (["--validation", "80"], "validation"),
@@ -187,7 +205,8 @@ def test_bad_input_ends_in_one_line_status_2_and_nothing_written(call, tiny_plug
     base = [] if "--noise-kind" in words or "--noise" in words else ["--noise", "20"]
     defaults = {"--dataset": "tiny", "--methods": "ce"}
     rest = [word for option, value in defaults.items() if option not in words for word in (option, value)]
-    status, out, err = call("run", "--plugin", tiny_plugin, *rest, *base, *words, "--out", tmp_path / "o")
+    folder = [] if "--out" in words else ["--out", tmp_path / "o"]
+    status, out, err = call("run", "--plugin", tiny_plugin, *rest, *base, *words, *folder)
     assert status == 2
     assert wanted in err
     assert err.startswith("error: ")
@@ -203,6 +222,7 @@ def written(tmp_path: Path, name: str, content: bytes | str) -> Path:
 
 
 TWIN = "from benchmark.methods import ce\nclass Mine(ce.CrossEntropy):\n    name = 'ce'"
+MINE = "from benchmark.methods import ce\nclass Mine(ce.CrossEntropy):\n    name = 'mine'\n"
 BAD_FILES = {
     "a short label file": ("--noise-file", "l.txt", "0\n1\n", "it has 2 labels, and the training set has 96"),
     "a label out of range": ("--noise-file", "l.txt", "0\n" * 95 + "3\n", "label 3 in place 96; wanted 0 to 2"),
@@ -215,6 +235,15 @@ BAD_FILES = {
     "a plugin with a taken name": ("--plugin", "p.py", TWIN, "two methods have this name"),
     "a config that is not TOML": ("--config", "c.toml", "dataset = ", "it is not TOML"),
     "a config with an unknown key": ("--config", "c.toml", "methds = ['ce']", "did you mean 'methods'?"),
+    "a config that is a number": ("--config", "c.toml", "options = 3", "wanted tables of options"),
+    "a config of numbers": ("--config", "c.toml", "[options]\nscn = 3", "wanted tables of options"),
+    "a config deeper than all measure": ("--config", "c.toml", "a = " + "[" * 20000, "it is not TOML"),
+    "settings beside sweeps": ("--config", "c.toml", "epochs = 3\n[[sweep]]\n", "'epochs' stands beside [[sweep]]"),
+    "two sweeps that conflict in one folder": (
+        "--config", "c.toml", "[[sweep]]\nepochs = 1\n[[sweep]]\nepochs = 2\n", "holds a sweep with epochs 1",
+    ),
+    "a plugin with a privilege that is none": ("--plugin", "p.py", f"{MINE}    privilege = 5", "declares the privilege 5"),
+    "a plugin with a paper that is none": ("--plugin", "p.py", f"{MINE}    paper = 'x'", "has no `paper` that is a Paper"),
     "an output that is a file": ("--out", "o2", "I am a file", "it is a file"),
     "an output below a file": ("--out", "o3/deeper", None, "is a file"),
 }  # fmt: skip
@@ -239,6 +268,38 @@ def test_bad_files_end_in_one_line_status_2_and_nothing_written(call, tiny_plugi
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_links_that_lead_nowhere_are_named_in_one_line(call, tiny_plugin, tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "nothing").symlink_to(tmp_path / "not there")
+    before = sorted(tmp_path.rglob("*"))
+    for words in (("--out", tmp_path / "loop"), ("--out", tmp_path / "nothing"), ("--pretrained", tmp_path / "loop")):
+        folder = () if words[0] == "--out" else ("--out", tmp_path / "o")
+        status, _, err = call("run", "--plugin", tiny_plugin, "--dataset", "tiny", "--noise", "20", *folder, *words)
+        assert (status, len(err.strip().splitlines())) == (2, 1), err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["noise", "runs", "sweep.toml", "grid.json"])
+def test_what_is_in_the_way_is_named_before_anything_is_written(call, tiny_plugin, tmp_path, name):
+    (tmp_path / "o").mkdir()
+    path = tmp_path / "o" / name
+    path.touch() if name in ("noise", "runs") else path.mkdir()
+    status, _, err = call(*tiny(tiny_plugin, tmp_path / "o"))
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert f"{path} is in the way" in err
+    assert list((tmp_path / "o").iterdir()) == [path]
+
+
+def test_paths_in_a_file_of_settings_are_counted_from_where_it_lies(call, tiny_plugin, tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "own.py").write_text(Path(tiny_plugin).read_text())
+    (tmp_path / "deep" / "s.toml").write_text('dataset = "tiny"\nmethods = ["ce"]\nnoise = [20]\nplugins = ["own.py"]\n')
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = call("run", "--config", "deep/s.toml", "--dry-run", "--json", "--out", tmp_path / "o")
+    assert status == 0
+    assert len(json.loads(out)) == 1
+
+
 def test_table_refuses_what_is_no_sweep(call, tmp_path):
     for folder, wanted in ((tmp_path / "none", "there is no such folder"), (tmp_path, "there is no sweep in it")):
         status, _, err = call("table", folder)
@@ -247,6 +308,38 @@ def test_table_refuses_what_is_no_sweep(call, tmp_path):
     status, _, err = call("table", tmp_path, "--format", "pdf")
     assert status == 2
     assert "no table format is called 'pdf'" in err
+    status, _, err = call("table", tmp_path, "--format", "")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+
+
+DAMAGE = {
+    "grid.json": [b"[{", b"{}", b"[1]", b'[{"spec": {}}]', b"\xff\xfe"],
+    "sweep.toml": [b"sweep = ", b"\xff\xfe", b"sweep = 3", b"[[sweep]]\nnoise = 'x'"],
+    "metrics.json": [b"{", b"[]", b"\xff"],
+}
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, content) for name, contents in DAMAGE.items() for content in contents])
+def test_a_damaged_file_of_a_sweep_is_named_in_one_line(call, tiny_plugin, tmp_path, name, content):
+    words = tiny(tiny_plugin, tmp_path / "o")
+    call(*words)
+    next((tmp_path / "o").rglob(name)).write_bytes(content)
+    for command in [words] if name == "sweep.toml" else [words, ("table", tmp_path / "o")]:
+        status, _, err = call(*command)
+        last = err.strip().splitlines()[-1]
+        assert status == 2
+        assert last.startswith("error: ")
+        assert name in last
+
+
+def test_results_that_cannot_be_written_are_named_in_one_line(call, tiny_plugin, tmp_path):
+    call(*tiny(tiny_plugin, tmp_path / "o"))
+    (tmp_path / "o" / "table.md").unlink()
+    (tmp_path / "o" / "table.md").mkdir()
+    (tmp_path / "o" / "table.md" / "in the way").touch()
+    status, _, err = call("table", tmp_path / "o")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert "table.md cannot be written" in err
 
 
 def imported_after(code: str) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from stubs import SPEC
 
 from benchmark.contract import BadInput
@@ -20,14 +21,16 @@ def test_names_say_what_differs_from_the_defaults():
     assert SPEC.dataset.label == "ferplus[classes=8]@10k"
     assert DatasetSpec("faces", 1500).label == "faces@1500"
     assert SPEC.method_label == "scn[beta=0.5]"
-    assert recipe("common", epochs=3).label == "common"
-    assert recipe("common", batch_size=32).label == "common[batch_size=32]"
+    assert recipe("common", epochs=3).name == "common"
+    assert recipe("common", batch_size=32).name == "common[batch_size=32]"
+    own = recipe("paper", epochs=3, own={"epochs": 60, "lr": 0.5, "batch_size": 32})
+    assert (own.name, own.epochs, own.lr, own.batch_size, own.is_own) == ("paper[epochs=3]", 3, 0.5, 32, True)
 
 
 def test_a_spec_survives_its_file():
     import json
 
-    assert RunSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
+    assert TypeAdapter(RunSpec).validate_json(json.dumps(SPEC.to_dict())) == SPEC
 
 
 @pytest.mark.parametrize(
@@ -114,3 +117,23 @@ def test_a_loose_file_that_builds_on_a_method_changes_with_it(tmp_path: Path):
     sources: dict[str, str] = {}
     spec._collect("benchmark_plugin_mine_a", sources)
     assert any(Path(path).name == "scn.py" for path in sources)
+
+
+def test_a_fingerprint_covers_all_of_a_package_that_a_plugin_imports(tmp_path, monkeypatch):
+    """Across sub-packages, and through the package's own __init__."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "theirs_fingerprinted"
+    (package / "methods").mkdir(parents=True)
+    (package / "__init__.py").write_text("from .constants import C\n")
+    (package / "constants.py").write_text("C = 1\n")
+    (package / "losses.py").write_text("SCALE = 1\n")
+    (package / "methods" / "__init__.py").touch()
+    (package / "methods" / "m.py").write_text("from ..losses import SCALE\n")
+    seen = {code_fingerprint("theirs_fingerprinted.methods.m")}
+    (package / "losses.py").write_text("SCALE = 2\n")
+    seen.add(code_fingerprint("theirs_fingerprinted.methods.m"))
+    (package / "constants.py").write_text("C = 2\n")
+    seen.add(code_fingerprint("theirs_fingerprinted.methods.m"))
+    (package / "constants.py").write_text("C = 2  # a comment\n")
+    seen.add(code_fingerprint("theirs_fingerprinted.methods.m"))
+    assert len(seen) == 3

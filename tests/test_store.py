@@ -42,7 +42,7 @@ def test_damaged_metrics_are_named(tmp_path: Path):
     run = Store(tmp_path).run("k")
     run.finish({})
     (run.path / "metrics.json").write_text("{")
-    with pytest.raises(BadInput, match=r"metrics\.json cannot be read"):
+    with pytest.raises(BadInput, match=r"metrics\.json is damaged"):
         run.metrics()
 
 

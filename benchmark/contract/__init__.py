@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import NoOptions
+    from .config import Count, NonNegative, NoOptions, Positive, Share, without_effect
     from .dataset import Card, Data, Dataset, Split
     from .errors import BadInput
     from .method import Backbone, Batch, Method, Paper, Prediction, Task, TrainingSet
 
 _HOME = {
-    "config": ["NoOptions"],
+    "config": ["Count", "NoOptions", "NonNegative", "Positive", "Share", "without_effect"],
     "dataset": ["Card", "Data", "Dataset", "Split"],
     "errors": ["BadInput"],
     "method": ["Backbone", "Batch", "Method", "Paper", "Prediction", "Task", "TrainingSet"],
@@ -23,15 +23,20 @@ __all__ = [
     "BadInput",
     "Batch",
     "Card",
+    "Count",
     "Data",
     "Dataset",
     "Method",
     "NoOptions",
+    "NonNegative",
     "Paper",
+    "Positive",
     "Prediction",
+    "Share",
     "Split",
     "Task",
     "TrainingSet",
+    "without_effect",
 ]
 
 

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""A number from 0 to 1."""
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A number from 0."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A number above 0."""
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""A whole number from 1."""
+
+
+def without_effect(default: Any) -> Any:
+    """An option that says how a thing is had, not what it is: it is left out of names and keys."""
+    return dataclasses.field(default=default, metadata={"has_effect": False})
 
 
 @dataclass(frozen=True)
@@ -13,9 +29,11 @@ class NoOptions:
 
 
 def changed_options(config: Any) -> dict[str, Any]:
-    """The fields of a config dataclass whose values differ from their defaults."""
+    """The fields of a config dataclass whose values differ from their defaults, as plain data."""
+    plain = TypeAdapter(type(config)).dump_python(config, mode="json")
     return {
-        f.name: getattr(config, f.name)
+        f.name: plain[f.name]
         for f in dataclasses.fields(config)
-        if getattr(config, f.name) != (f.default_factory() if callable(f.default_factory) else f.default)
+        if f.metadata.get("has_effect", True)
+        and getattr(config, f.name) != (f.default_factory() if callable(f.default_factory) else f.default)
     }

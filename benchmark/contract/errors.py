@@ -10,6 +10,12 @@ class BadInput(Exception):
     """What a user gave cannot be used; the message is one line, fit to be shown as it is."""
 
 
+def told(error: BaseException) -> str:
+    """What was raised, in one line: `ValueError: what it says`."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def unknown(what: str, given: str, valid: Iterable[str]) -> BadInput:
     """The error for a name that does not exist: it names the nearest valid one, or all of them where they are few."""
     names = sorted(valid)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -38,7 +39,7 @@ class Backbone(nn.Module):
 
 @dataclass(frozen=True)
 class Task:
-    """What a method is told before training begins."""
+    """What a method is told before training begins. The last three are None for every method that does not declare them."""
 
     num_classes: int
     num_samples: int  #: training images; `Batch.index` runs over them
@@ -46,6 +47,9 @@ class Task:
     epochs: int
     batch_size: int
     make_backbone: Callable[[], Backbone]  #: a fresh network at each call; the k-th call has the k-th stream of weights
+    votes: Tensor | None = None  #: (N, K) int64, how many humans chose each class
+    noise_rate: float | None = None  #: the share of the given labels that are wrong
+    transition: Tensor | None = None  #: (K, K) float32, row: reference label, column: share of its samples given this label
 
 
 class TrainingSet(Protocol):
@@ -99,6 +103,10 @@ class Paper:
         return f"{self.authors}. {self.title}. {self.venue}."
 
 
+HISTORY = ("epoch", "stage", "loss", "samples", "seconds", "test_accuracy", "validation_accuracy")
+"""The history's own columns."""
+
+
 class Method(nn.Module):
     """Base of all methods. A plugin sets `name` and `paper` and writes `training_step` and `predict`; all else is optional.
 
@@ -111,6 +119,11 @@ class Method(nn.Module):
     name: ClassVar[str]
     paper: ClassVar[Paper]
     Config: ClassVar[type] = NoOptions  #: a frozen dataclass of options, set with `--set NAME.OPTION=VALUE`
+    own_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """How its paper trains, for `--recipe paper`: the fields of `spec.Recipe` that differ from the recipe `common`."""
+    own_options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Options that belong to that recipe, where they are not the defaults."""
+    privilege: ClassVar[tuple[str, ...]] = ()  #: of `PRIVILEGES`; such a variant is named like `co-teaching:oracle`
 
     def __init__(self, task: Task, config: Any):
         """`config` is an instance of this class's `Config`."""
@@ -118,7 +131,7 @@ class Method(nn.Module):
         self.task, self.config = task, config
         self.stage = 0  # set by the harness, with `epoch`, before anything of a stage or an epoch is called, resumed or not
         self.epoch = 0  # counted over all stages
-        self.progress = 0.0  # the share of the stage that is done in the middle of the present step
+        self.progress = 0.0  # the share of the stage that is done: in a step, in the middle of it
         self.logged: dict[str, list[Tensor]] = {}
 
     def training_step(self, batch: Batch) -> Tensor:
@@ -158,8 +171,8 @@ class Method(nn.Module):
 
         The default is one minus the probability of the given label.
         """
-        probability = prediction.logits.softmax(dim=1)
-        return 1 - probability.gather(1, training_set.labels[:, None])[:, 0]
+        # As the sum over the other classes: written as 1 - p, confident images would all tie at float32's zero.
+        return prediction.logits.softmax(dim=1).scatter(1, training_set.labels[:, None], 0).sum(dim=1)
 
     def features(self, images: Tensor) -> Tensor | None:
         """(B, D) features for plots, or None where there is nothing to show."""
@@ -175,6 +188,8 @@ class Method(nn.Module):
 
     def log(self, name: str, value: Tensor) -> None:
         """Keeps the mean of `value` over the epoch for the history, without waiting for the device."""
+        if name in HISTORY:
+            raise ValueError(f"the history has a column '{name}' of its own; log under another name")
         value = value.detach().float().mean()
         total = self.logged.get(name)
         self.logged[name] = [value, torch.ones_like(value)] if total is None else [total[0] + value, total[1] + 1]

@@ -17,9 +17,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from .dataset import Dataset
-from .errors import BadInput, unknown
-from .method import Method
+from .dataset import Card, Dataset
+from .errors import BadInput, told, unknown
+from .method import Method, Paper
+from .privilege import PRIVILEGES
+
+NAME = re.compile(r"[a-z0-9][a-z0-9:_-]*")
+"""What a plugin may be called."""
 
 Plugin = TypeVar("Plugin", bound="Method | Dataset")
 
@@ -80,6 +84,15 @@ def load_plugins(files: Sequence[str | Path] = ()) -> Plugins:
     return found
 
 
+def methods_in_file(file: Path) -> list[type[Method]]:
+    """The methods that a loose file defines, whatever else has their names. Raises BadInput."""
+    found = Plugins(Registry("method"), Registry("dataset"))
+    _load_file(found, file)
+    if not found.methods.plugins:
+        raise BadInput(f"{file}: it defines no Method with a name")
+    return list(found.methods.plugins.values())
+
+
 def _kinds(found: Plugins) -> list[tuple[Registry[Any], type, str]]:
     return [(found.methods, Method, "methods"), (found.datasets, Dataset, "datasets")]
 
@@ -90,7 +103,7 @@ def _load_folder(registry: Registry[Any], base: type, package: ModuleType) -> No
             try:
                 module = importlib.import_module(f"{package.__name__}.{info.name}")
             except (Exception, SystemExit) as error:  # whatever a plugin raises at import is its own fault, and named as such
-                registry.broken[info.name.replace("_", "-")] = _told(error)
+                registry.broken[info.name.replace("_", "-")] = told(error)
                 continue
             for plugin in plugins_in(module, base):
                 registry.add(plugin)
@@ -101,7 +114,7 @@ def _load_entry_points(registry: Registry[Any], base: type, group: str) -> None:
         try:
             loaded = entry.load()
         except (Exception, SystemExit) as error:  # as above
-            registry.broken[entry.name] = _told(error)
+            registry.broken[entry.name] = told(error)
             continue
         found = plugins_in(loaded, base) if isinstance(loaded, ModuleType) else [loaded]
         for plugin in found:
@@ -117,7 +130,7 @@ def _load_file(found: Plugins, file: Path) -> None:
     try:
         module = _import_file(file.resolve())
     except (Exception, SystemExit) as error:
-        raise BadInput(f"--plugin {file} cannot be imported: {_told(error)}") from None
+        raise BadInput(f"--plugin {file} cannot be imported: {told(error)}") from None
     count = 0
     for registry, base, _ in _kinds(found):
         for plugin in plugins_in(module, base):
@@ -159,19 +172,20 @@ def plugins_in(module: ModuleType, base: type) -> list[type[Any]]:
 def _fault(plugin: type) -> str | None:
     """What keeps a class from being used as a plugin, where anything does."""
     name = getattr(plugin, "name", None)
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or name == "all":
-        return f"its name is {name!r}; wanted lower-case letters, digits, '-', '_' and '.'"
-    about = "paper" if issubclass(plugin, Method) else "card"
-    if not hasattr(plugin, about):
-        return f"the class {plugin.__name__} has no `{about}`"
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == "all":
+        return f"its name is {name!r}; wanted lower-case letters, digits, '-', '_' and ':'"
+    about, kind = ("paper", Paper) if issubclass(plugin, Method) else ("card", Card)
+    if not isinstance(getattr(plugin, about, None), kind):
+        return f"the class {plugin.__name__} has no `{about}` that is a {kind.__name__}"
+    if inspect.isabstract(plugin):
+        return f"the class {plugin.__name__} lacks {', '.join(sorted(getattr(plugin, '__abstractmethods__', ())))}"
     if not dataclasses.is_dataclass(getattr(plugin, "Config", None)):
         return f"the Config of {plugin.__name__} is no dataclass"
+    privilege = getattr(plugin, "privilege", ())
+    if not isinstance(privilege, tuple) or not all(isinstance(p, str) and p in PRIVILEGES for p in privilege):
+        return f"{plugin.__name__} declares the privilege {privilege!r}; wanted a tuple of {', '.join(PRIVILEGES)}"
     return None
 
 
 def _place(plugin: type) -> str:
     return getattr(sys.modules.get(plugin.__module__), "__file__", None) or plugin.__module__
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

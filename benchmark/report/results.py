@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..spec import RunSpec
-from ..store import Store
+from ..store import PlannedRun, Store
 
 METRICS = (
     "acc_last", "acc_last5", "acc_val", "acc_best", "macro_acc", "nll", "ece", "brier", "aurc", "error_auroc", "msp_auroc",
@@ -20,15 +19,11 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(PlannedRun):
     """One run of the grid, as far as it has come."""
 
-    spec: RunSpec
-    key: str
-    realised: float  #: fraction
-    imbalance: float  #: of the test set's classes
     status: str  #: `finished`, `failed`, `started` or `missing`
-    metrics: dict[str, Any]
+    metrics: dict[str, float | None]
     error: str | None
 
     def row(self) -> dict[str, Any]:
@@ -46,7 +41,7 @@ class Result:
             "status": self.status,
             **{name: _rounded(self.metrics.get(name)) for name in (*METRICS, *COSTS)},
             "key": self.key,
-            "recipe": spec.recipe.label,
+            "recipe": spec.recipe.name,
             "pretrained": spec.pretrained,
             "options": spec.options_label or None,
             "error": self.error,
@@ -56,20 +51,12 @@ class Result:
 def read_results(store: Store) -> list[Result]:
     """Every run of the grid in its order, finished or not. Raises BadInput where the folder holds no sweep."""
     results = []
-    for entry in store.plan():
-        folder = store.run(entry["key"])
+    for run in store.plan():
+        folder = store.run(run.key)
         status = folder.status
-        results.append(
-            Result(
-                RunSpec.from_dict(entry["spec"]),
-                entry["key"],
-                entry["realised"],
-                entry["imbalance"],
-                status,
-                folder.metrics() if status == "finished" else {},
-                folder.failure()["error"] if status == "failed" else None,
-            )
-        )
+        metrics = folder.metrics() if status == "finished" else {}
+        error = str(folder.failure().get("error", "unknown")) if status == "failed" else None
+        results.append(Result(**vars(run), status=status, metrics=metrics, error=error))
     return results
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
+from ..contract.privilege import PRIVILEGES
 from .results import COSTS, METRICS, Result
 
 FORMATS = ("md", "csv", "tex", "html")
 _DECIMALS = {
+    "networks": 0,
     "nll": 3,
     "brier": 3,
     "aurc": 4,
@@ -66,27 +68,29 @@ def headline(group: Sequence[Result], metric: str, title: str) -> Table:
     one_kind = len({result.spec.noise_kind for result in group}) == 1
     columns = ("method", *(_noise_title(members, short=one_kind) for members in noises.values()))
     rows = []
-    for method, of_method in _grouped(group, lambda r: (r.spec.method_label,)).items():
+    counts = {n for cell in _grouped(group, lambda r: (*_noise(r), *_method(r))).values() if (n := len(_values(cell, metric)))}
+    for of_method in _grouped(group, _method).values():
         cells = [[r for r in of_method if _noise(r) == noise] for noise in noises]
-        rows.append((str(method[0]), *(_cell(cell, metric) for cell in cells)))
-    kind = f"{group[0].spec.noise_kind} label noise, " if one_kind else ""
-    return Table(f"{title}: {_setting_title(group[0])}", columns, tuple(rows), f"{kind}{_spread(group)}; last epoch.")
+        rows.append((_method_title(of_method[0]), *(_cell(cell, metric, counted=len(counts) > 1) for cell in cells)))
+    kind = f"Noise {group[0].spec.noise_kind}, " if one_kind else "Several kinds of noise, "
+    caption = f"{kind}{_spread(counts)}, last epoch.{_told_more(group)}"
+    return Table(f"{title}: {_setting_title(group[0])}", columns, tuple(rows), caption)
 
 
 def details(group: Sequence[Result]) -> Table:
     """One row for each noise and method, every metric that applies, each the mean over the seeds."""
-    cells = _grouped(group, lambda r: (*_noise(r), r.spec.method_label))
-    shown = [m for m in (*METRICS, *COSTS) if any(r.metrics.get(m) is not None for r in group)]
+    cells = _grouped(group, lambda r: (*_noise(r), *_method(r)))
+    shown = [m for m in (*METRICS, "networks", *COSTS) if any(r.metrics.get(m) is not None for r in group)]
     rows = []
     for members in cells.values():
         values = [_mean_text(members, metric) for metric in shown]
-        rows.append((_noise_title(members, short=False), members[0].spec.method_label, *values))
+        rows.append((_noise_title(members, short=False), _method_title(members[0]), *values))
     columns = ("noise", "method", *(_TITLES.get(metric, metric) for metric in shown))
     return Table(
         f"All metrics: {_setting_title(group[0])}",
         columns,
         tuple(rows),
-        "Means over seeds; last epoch unless named otherwise.",
+        f"Means over seeds, last epoch unless named otherwise.{_told_more(group)}",
         main=False,
     )
 
@@ -98,7 +102,7 @@ def render(made: Sequence[Table], results: Sequence[Result], fill: str) -> dict[
         "md": _joined(made, notes),
         "main": _joined([table for table in made if table.main], notes),
         "csv": "\n".join(_csv(table) for table in made),
-        "tex": "\n".join(_tex(table) for table in made),
+        "tex": "\n".join(_tex(table) for table in made if table.main),
         "html": _html(made, notes),
     }
 
@@ -137,7 +141,8 @@ def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
         parts.append(f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.caption)}</p>")
     parts += [f"<p>{html.escape(note)}</p>" for note in notes]
     style = (
-        "body{font-family:sans-serif}td,th{padding:.2em .8em}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
+        "body{font-family:sans-serif}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
+        "td,th{padding:.2em .8em;white-space:nowrap;text-align:left}"
     )
     head = f'<meta charset="utf-8"><title>Results</title><style>{style}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
@@ -163,15 +168,25 @@ def _notes(results: Sequence[Result], fill: str) -> list[str]:
 def _setting(result: Result) -> tuple[object, ...]:
     spec = result.spec
     recipe = spec.recipe
-    return spec.dataset.label, spec.backbone, spec.pretrained, recipe.label, recipe.epochs, spec.validation, spec.precision
+    trained = recipe.name if recipe.is_own else recipe
+    return spec.dataset.label, spec.backbone, spec.pretrained, trained, spec.validation, spec.precision
 
 
 def _setting_title(result: Result) -> str:
     spec = result.spec
     weights = f" from {spec.pretrained}" if spec.pretrained else ""
     held_out = f", {spec.validation * 100:g} % held out" if spec.validation else ""
-    recipe = f"{spec.recipe.epochs} epochs of recipe {spec.recipe.label}"
+    epochs = f"{spec.recipe.epochs} epoch{'s' if spec.recipe.epochs > 1 else ''} of"
+    recipe = f"{'each method by' if spec.recipe.is_own else epochs} recipe {spec.recipe.name}"
     return f"{spec.dataset.label}, backbone {spec.backbone}{weights}, {recipe} in {spec.precision}{held_out}"
+
+
+def _method(result: Result) -> tuple[object, ...]:
+    return (result.spec.method_label,)
+
+
+def _method_title(result: Result) -> str:
+    return result.spec.method_label + (" †" if result.privilege else "")
 
 
 def _noise(result: Result) -> tuple[object, ...]:
@@ -186,21 +201,37 @@ def _noise_title(members: Sequence[Result], *, short: bool) -> str:
     return f"{kind}{rate}(realised {realised:.2f} %)"
 
 
-def _spread(group: Sequence[Result]) -> str:
-    seeds = len({result.spec.seed for result in group})
-    return f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed (no spread can be given)"
+def _told_more(group: Sequence[Result]) -> str:
+    told = {_method_title(r): " and ".join(PRIVILEGES[name] for name in r.privilege) for r in group if r.privilege}
+    return "".join(
+        f" {title} is told more than the given labels ({what}), and is no competitor." for title, what in told.items()
+    )
 
 
-def _cell(members: Sequence[Result], metric: str) -> str:
-    values = [r.metrics[metric] for r in members if r.metrics.get(metric) is not None]
+def _spread(counts: set[int]) -> str:
+    """What stands behind the cells, of which each has as many seeds as one of `counts`."""
+    if counts <= {1}:
+        return "one seed (no spread can be given)"
+    several = f"{counts.copy().pop()} seeds" if len(counts) == 1 else "as many seeds as n says"
+    return f"mean ± standard deviation over {several}"
+
+
+def _values(members: Sequence[Result], metric: str) -> list[float]:
+    return [value for r in members if (value := r.metrics.get(metric)) is not None]
+
+
+def _cell(members: Sequence[Result], metric: str, *, counted: bool) -> str:
+    values = _values(members, metric)
     if not values:
         return "failed" if any(r.status == "failed" for r in members) else "missing" if members else ""
     text = f"{statistics.fmean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
-    return text if len(values) == len(members) else f"{text} ({len(values)} of {len(members)})"
+    if len(values) < len(members):
+        return f"{text} ({len(values)} of {len(members)})"
+    return f"{text} (n = {len(values)})" if counted else text
 
 
 def _mean_text(members: Sequence[Result], metric: str) -> str:
-    values = [r.metrics[metric] for r in members if r.metrics.get(metric) is not None]
+    values = _values(members, metric)
     return f"{statistics.fmean(values):.{_DECIMALS.get(metric, 1 if metric in COSTS else 2)}f}" if values else ""
 
 

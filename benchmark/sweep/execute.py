@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
-import platform
-import sys
-import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +12,36 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..contract.errors import BadInput
+from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..data import Prepared, load, stratified
-from ..noise import read_artefact
+from ..noise import Noise, frozen, read_artefact
 from ..score import accuracy, score_test, score_training, select
-from ..spec import RunSpec
+from ..spec import RunSpec, code_fingerprint
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
 from ..train.pretrained import read_weights
 from ..train.trainer import Diverged, Predicted, Trainer
 from ..train.training_set import Augmentation, DeviceSet
-from .plan import Job
+from .machine import environment, peak_memory, reset_peak_memory
+from .plan import Job, sha256_of
 from .sweep import checked_options
 
 FEATURE_IMAGES = 1000
 
 
-def execute(job: Job, root: Path) -> str:
-    """Does a job, or goes on with it where it was interrupted; gives its status. Only an interrupt ends in an exception."""
+def execute(job: Job, root: Path, again: bool = False, each_epoch: Callable[[], None] = lambda: None) -> str:
+    """Does a job, or goes on with it where it was interrupted; gives its status. Only an interrupt ends in an exception.
+
+    `again`: from its beginning, whatever is there; `each_epoch` is called after every epoch.
+    """
     folder = Store(root).run(job.key)
+    if again:
+        folder.discard()
     if folder.status == "finished":
         return "finished"
     try:
-        _execute(job, root, folder)
+        _execute(job, root, folder, each_epoch)
     except (Exception, SystemExit) as error:  # a run that fails is recorded, whatever its plugin raised, and harms no other
         folder.fail(_reason(error), traceback.format_exc())
         return "failed"
@@ -46,24 +49,27 @@ def execute(job: Job, root: Path) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
     if isinstance(error, Diverged | BadInput):
-        return text
+        return " ".join(str(error).split())
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return "out of memory on the device; a smaller --batch-size may fit"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return told(error)
 
 
-def _execute(job: Job, root: Path, folder: RunFolder) -> None:
+def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None]) -> None:
     torch.set_num_threads(job.threads)
     torch.use_deterministic_algorithms(job.device == "cpu")
     spec, device = job.spec, torch.device(job.device)
     data = load(job.cache, spec.dataset)
-    _, given = read_artefact(Store(root).noise_path(job.noise_sha256))
+    header, given = read_artefact(Store(root).noise_path(job.noise_sha256))
     kept, held_out = _hold_out(given, spec)
     sets = _Sets(data, given, kept, held_out, spec, device)
     plugins = load_plugins(job.plugins)
     method = plugins.methods[spec.method]
+    if code_fingerprint(method.__module__) != job.code:
+        raise BadInput("the method's code changed after the sweep had begun; the same command runs the new one")
+    if job.weights and sha256_of(job.weights) != job.weights_sha256:
+        raise BadInput(f"{job.weights} changed after the sweep had begun; the same command uses the new one")
     weights = (str(spec.pretrained), read_weights(job.weights)) if job.weights else None
     trainer = Trainer(
         method,
@@ -76,19 +82,36 @@ def _execute(job: Job, root: Path, folder: RunFolder) -> None:
         precision=spec.precision,
         seed=spec.seed,
         weights=weights,
+        privileged=_privileged(data, frozen(header, np.asarray(data.data.train.labels), given), kept, device),
     )
-    matched = [str(match) for match in trainer.matches]
     folder.begin(
-        spec, environment(job) | {"noise_sha256": job.noise_sha256, "noise_realised": job.realised, "pretrained": matched}
+        spec,
+        {
+            **environment(job.device, job.threads),
+            "precision": spec.precision,
+            "noise_sha256": job.noise_sha256,
+            "noise_realised": job.realised,
+            "pretrained": [str(match) for match in trainer.matches],
+        },
     )
     history = _resume(trainer, folder)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    reset_peak_memory(device)
     while trainer.finished < trainer.epochs:
         history.append(_epoch(trainer, sets, data, given))
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
+        each_epoch()
     _finish(trainer, sets, data, given, history, folder)
+
+
+def _privileged(data: Prepared, noise: Noise, kept: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
+    """What the methods that declare it may know beyond the given labels."""
+    votes = data.data.train.votes
+    return {
+        "votes": None if votes is None else torch.from_numpy(np.asarray(votes)[kept]).to(device),
+        "noise_rate": noise.realised,
+        "transition": torch.from_numpy(noise.transition).float().to(device),
+    }
 
 
 class _Sets:
@@ -145,9 +168,13 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
     content = folder.checkpoint()
     if content is None:
         return []
-    state = torch.load(io.BytesIO(content), map_location=trainer.device, weights_only=True)
-    trainer.load_state_dict(state["trainer"])
-    history: list[dict[str, Any]] = state["history"]
+    try:
+        state = torch.load(io.BytesIO(content), map_location=trainer.device, weights_only=True)
+        history: list[dict[str, Any]] = state["history"]
+        trained = state["trainer"]
+    except Exception:  # zip, pickle and torch each raise types of their own for a damaged file; the run starts over
+        return []
+    trainer.load_state_dict(trained)
     folder.save_history(history)
     return history
 
@@ -178,9 +205,10 @@ def _finish(
             "train_noise_score": noise_score,
         },
     )
-    features = trainer.features(sets.test, FEATURE_IMAGES)
+    index = _feature_images(data.data.test.labels)
+    features = trainer.features(sets.test, index)
     if features is not None:
-        folder.save_arrays("features", {"features": features})
+        folder.save_arrays("features", {"features": features, "index": index})
     state = {name: tensor.cpu().contiguous().clone() for name, tensor in trainer.method.state_dict().items()}
     folder.save_model(save(state, metadata={"method": trainer.method.name}))
     judged = [row for row in history if row["stage"] == history[-1]["stage"]]  # earlier stages trained other models
@@ -191,9 +219,10 @@ def _finish(
             **select([row["test_accuracy"] for row in judged], validation),
             **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
             **score_training(predicted, seen, reference, noise_score),
+            "networks": trainer.networks,
             "train_seconds": round(trainer.seconds, 3),
             "images_per_second": round(samples / trainer.seconds, 1),
-            "peak_memory_mb": round(_peak_memory(trainer.device) / 2**20, 1),
+            "peak_memory_mb": round(peak_memory(trainer.device) / 2**20, 1),
         }
     )
 
@@ -208,40 +237,8 @@ def _check_finite(test: Predicted, train: Predicted, noise_score: NDArray[np.flo
             raise Diverged(f"the method's {name} are not all finite")
 
 
-def _peak_memory(device: torch.device) -> int:
-    """Bytes: on CUDA those that tensors took at most; elsewhere the worker process's largest size so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def environment(job: Job) -> dict[str, Any]:
-    """What a result may depend on besides its spec: machine and versions; no names of hosts or users."""
-    import timm
-
-    cuda = job.device == "cuda"
-    return {
-        "device": torch.cuda.get_device_name() if cuda else job.device,
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": job.threads,
-        "precision": job.spec.precision,
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "timm": timm.__version__,
-        "numpy": np.__version__,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def _feature_images(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The test images whose features are kept: the same for every run, and of each class its share."""
+    if len(labels) <= FEATURE_IMAGES:
+        return np.arange(len(labels))
+    return stratified(np.asarray(labels), FEATURE_IMAGES, numpy_stream(0, "features"))

@@ -11,38 +11,28 @@ from typing import Any
 import numpy as np
 
 from ..contract.config import changed_options
-from ..contract.errors import BadInput
+from ..contract.errors import BadInput, told
+from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
 from ..data import Prepared, load, prepare
 from ..noise import FILE, Noise, make
-from ..spec import DatasetSpec, RunSpec, code_fingerprint
+from ..spec import PROTOCOL, DatasetSpec, Recipe, RunSpec, code_fingerprint
+from ..store import PlannedRun
 from .sweep import Sweep, checked_options
+
+ALL = "all"
+"""In place of a method's name."""
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(PlannedRun):
     """One run with all that a worker needs to do it."""
 
-    spec: RunSpec
-    key: str
-    noise_sha256: str
-    realised: float  #: the noise's realised rate
     cache: Path  #: of the prepared dataset
     weights: Path | None
     device: str
     threads: int
     plugins: tuple[str, ...]
-    imbalance: float  #: images of the test set's most frequent class over those of its rarest
-
-    def row(self) -> dict[str, Any]:
-        """For grid.json."""
-        return {
-            "key": self.key,
-            "noise_sha256": self.noise_sha256,
-            "realised": self.realised,
-            "imbalance": self.imbalance,
-            "spec": self.spec.to_dict(),
-        }
 
 
 @dataclass(frozen=True)
@@ -56,30 +46,58 @@ class Plan:
 
 
 def data_root(given: str | None) -> Path | None:
-    """--data-root, or $BENCHMARK_DATA. Raises BadInput."""
+    """--data-root, or $BENCHMARK_DATA, of which a dataset that needs it says what is missing. Raises BadInput."""
+    if given and not Path(given).is_dir():
+        raise BadInput(f"--data-root {given}: there is no such folder")
     root = given or os.environ.get("BENCHMARK_DATA")
-    if root and not Path(root).is_dir():
-        raise BadInput(f"--data-root {root}: there is no such folder")
     return Path(root) if root else None
 
 
-def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Path, Prepared]:
+def prepared(plugins: Plugins, sweep: Sweep) -> tuple[DatasetSpec, Path, Prepared]:
     """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
+    spec = sweep.dataset_spec()
     kind = plugins.datasets[spec.name]
     config = checked_options(spec.name, kind.Config, spec.options)
-    cache = prepare(kind(config, root))
+    try:
+        dataset = kind(config, data_root(sweep.data_root))
+    except BadInput:
+        raise
+    except Exception as error:  # a plugin's own fault, and named as such
+        raise BadInput(f"dataset '{spec.name}' failed: {told(error)}") from None
+    cache = prepare(dataset)
     spec = replace(spec, options=changed_options(config))
     return spec, cache, load(cache, spec)
 
 
-def plan(sweep: Sweep, root: Path | None, device: str, threads: int) -> Plan:
+def named(sweep: Sweep) -> Sweep:
+    """The sweep with `all` replaced by the names of all methods that its dataset has what they need for. Raises BadInput."""
+    if ALL not in sweep.methods:
+        return sweep
+    plugins = load_plugins(sweep.plugins)
+    _, _, data = prepared(plugins, sweep)
+    usable = tuple(name for name in plugins.methods if _lack(plugins.methods[name], data) is None)
+    return sweep.model_copy(update={"methods": tuple(dict.fromkeys(m for m in sweep.methods if m != ALL)) + usable})
+
+
+def sha256_of(file: Path) -> str:
+    """Of a file's content."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _lack(method: type[Method], data: Prepared) -> str | None:
+    """What a method wants of a dataset and does not find."""
+    return "votes for its training images" if "votes" in method.privilege and data.data.train.votes is None else None
+
+
+def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     """Checks every name, option and file of a sweep, prepares its data and labels, and gives its jobs. Raises BadInput."""
     from ..train.backbones import build_backbone, check_backbone
     from ..train.device import resolve_device, resolve_precision
     from ..train.pretrained import fill, read_weights
 
     plugins = load_plugins(sweep.plugins)
-    configs = {name: checked_options(name, plugins.methods[name].Config, sweep.options.get(name, {})) for name in sweep.methods}
+    configs = {name: _config(sweep, plugins.methods[name]) for name in sweep.methods}
     codes = {name: code_fingerprint(plugins.methods[name].__module__) for name in sweep.methods}
     _check_options_used(sweep, plugins)
     on = resolve_device(device)
@@ -89,9 +107,12 @@ def plan(sweep: Sweep, root: Path | None, device: str, threads: int) -> Plan:
     weights_sha256 = None
     if weights:
         read_weights(weights)
-        weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    recipe = sweep.full_recipe
-    dataset, cache, data = prepared(plugins, sweep.dataset_spec(), root)
+        weights_sha256 = sha256_of(weights)
+    recipes = {name: _recipe(sweep, plugins.methods[name]) for name in sweep.methods}
+    dataset, cache, data = prepared(plugins, sweep)
+    for name in sweep.methods:
+        if lack := _lack(plugins.methods[name], data):
+            raise BadInput(f"the method '{name}' needs {lack}, and {dataset.label} has none")
     H, W, C = data.data.train.images.shape[1:]
     backbone = build_backbone(sweep.backbone, (C, H, W), "fp32")
     matched = [str(fill(backbone.named_as_published, read_weights(weights), weights.name))] if weights else []
@@ -103,16 +124,45 @@ def plan(sweep: Sweep, root: Path | None, device: str, threads: int) -> Plan:
     noises: dict[str, Noise] = {}
     made: dict[tuple[str, float | None, int | None], Noise] = {}
     for spec, file in sweep.runs():
-        spec = replace(spec, dataset=dataset, options=changed_options(configs[spec.method]), recipe=recipe)
+        spec = replace(spec, dataset=dataset, options=changed_options(configs[spec.method]), recipe=recipes[spec.method])
         spec = replace(spec, pretrained=weights.name if weights else None)  # the key covers its content, not its folder
         which = (spec.noise_kind, spec.noise_rate, spec.seed if spec.noise_rate is not None else None)
         if which not in made:
             made[which] = _noise(spec, file, data)
             noises[made[which].sha256] = made[which]
         noise = made[which]
-        key = spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights_sha256)
-        jobs.append(Job(spec, key, noise.sha256, noise.realised, cache, weights, on.type, threads, sweep.plugins, imbalance))
+        jobs.append(
+            Job(
+                spec=spec,
+                key=spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights_sha256),
+                noise_sha256=noise.sha256,
+                weights_sha256=weights_sha256,
+                dataset_sha256=data.sha256,
+                code=codes[spec.method],
+                protocol=PROTOCOL,
+                realised=noise.realised,
+                imbalance=imbalance,
+                privilege=plugins.methods[spec.method].privilege,
+                cache=cache,
+                weights=weights,
+                device=on.type,
+                threads=threads,
+                plugins=sweep.plugins,
+            )
+        )
     return Plan(sweep, jobs, noises, (*data.data.notes, *matched))
+
+
+def _config(sweep: Sweep, method: type[Method]) -> Any:
+    own = method.own_options if sweep.full_recipe().is_own else {}
+    return checked_options(method.name, method.Config, {**own, **sweep.options.get(method.name, {})})
+
+
+def _recipe(sweep: Sweep, method: type[Method]) -> Recipe:
+    try:
+        return sweep.full_recipe(method.own_recipe)
+    except TypeError as error:
+        raise BadInput(f"the method '{method.name}' has an `own_recipe` that is none: {error}") from None
 
 
 def _noise(spec: RunSpec, file: Path | None, data: Prepared) -> Noise:

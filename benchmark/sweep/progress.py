@@ -28,7 +28,7 @@ class Progress:
 
     def __init__(self, store: Store, jobs: Sequence[Job], workers: int, skipped: int, quiet: bool):
         self._store, self._jobs = store, {job.key: job for job in jobs}
-        self._rows: dict[str, list[dict[str, str]]] = {}
+        self._rows = {job.key: store.run(job.key).history_rows() for job in jobs}  # of an earlier try: not shown again
         self._ended: dict[str, str] = {}
         self._shown: set[str] = set()  # ended, and all its epochs were read
         self._workers, self._skipped, self._quiet = workers, skipped, quiet
@@ -85,8 +85,10 @@ class Progress:
                 if key in self._shown:
                     continue
                 rows = self._store.run(key).history_rows()
+                if len(rows) < len(self._rows[key]):  # it has started over
+                    self._rows[key] = []
                 if self._live is None:
-                    for row in rows[len(self._rows.get(key, [])) :]:
+                    for row in rows[len(self._rows[key]) :]:
                         print(f"  {run_label(job)}: {_epoch_text(row, job)}", file=sys.stderr, flush=True)
                 self._rows[key] = rows
                 if key in self._ended:
@@ -101,7 +103,7 @@ class Progress:
         for name in ("run", "status", "last epoch"):
             table.add_column(name)
         for key, job in self._jobs.items():
-            rows = self._rows.get(key, [])
+            rows = self._rows[key]
             status = self._ended.get(key, "running" if rows else "")
             if status == "running":
                 table.add_row(run_label(job), status, _epoch_text(rows[-1], job))

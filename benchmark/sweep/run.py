@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import tomli_w
 
 from ..contract.errors import BadInput
-from ..store import Store
-from .plan import Job, Plan, plan
+from ..noise import FILE
+from ..store import PlannedRun, Store
+from .plan import Job, Plan, named, plan
 from .progress import Progress
 from .sweep import Sweep, checked_sweep
 
@@ -43,33 +45,34 @@ class Outcome:
     skipped: int  #: finished or failed before
 
 
-def run_sweep(sweep: Sweep, out: Path, root: Path | None = None, settings: Settings = Settings()) -> Outcome:
+def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings()) -> Outcome:
     """Plans a sweep, runs what is not there yet, and stores it below `out`. Raises BadInput before anything is written."""
     store = Store(out)
-    planned, workers = plan_sweep(sweep, out, root, settings)
+    planned, workers = plan_sweep(sweep, out, settings)
     jobs = [job for k, job in enumerate(planned.jobs) if k % settings.shard[1] == settings.shard[0] - 1]
     _write_plan(store, planned)
     todo = [job for job in jobs if _wanted(job, store, settings)]
     replaced = sum(1 for job in todo if store.run(job.key).status == "finished")
-    for job in todo:
-        if settings.force or store.run(job.key).status == "failed":
-            store.run(job.key).discard()
     with Progress(store, todo, workers, len(jobs) - len(todo), settings.quiet) as progress:
         if replaced:
             progress.say(f"{replaced} finished runs are replaced")
         for note in planned.notes:
             progress.say(note)
-        statuses = [progress.finish(key, status) for key, status in _work(todo, out, workers)]
+        statuses = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
     return Outcome(planned, statuses.count("finished"), statuses.count("failed"), len(jobs) - len(todo))
 
 
-def plan_sweep(sweep: Sweep, out: Path, root: Path | None, settings: Settings) -> tuple[Plan, int]:
-    """The plan of a sweep into `out`, and how many runs go side by side. Raises BadInput; writes nothing but data caches."""
+def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Sweep] = ()) -> tuple[Plan, int]:
+    """The plan of a sweep into `out`, and how many runs go side by side. Raises BadInput; writes nothing but data caches.
+
+    `beside`: planned sweeps that will have been written there by then.
+    """
     from ..train.device import resolve_device
 
     store = Store(out)
     store.check_writable()
-    before = earlier_sweeps(store)
+    sweep = named(sweep)
+    before = [*earlier_sweeps(store), *beside]
     kept = before[0].threads if before else None
     if kept and sweep.threads and kept != sweep.threads:
         raise BadInput(f"--threads {sweep.threads}: {out} holds runs of {kept} threads each; give another --out")
@@ -77,8 +80,9 @@ def plan_sweep(sweep: Sweep, out: Path, root: Path | None, settings: Settings) -
     threads = kept or sweep.threads or max(1, cores // (settings.jobs or min(cores, grid)))
     on_cpu = resolve_device(settings.device).type == "cpu"
     workers = settings.jobs or (max(1, min(cores // threads, grid)) if on_cpu else 1)
-    planned = plan(sweep, root, settings.device, threads)
+    planned = plan(sweep, settings.device, threads)
     _refuse_conflicts(planned.sweep, before, out)
+    _refuse_other_contents(planned.jobs, store)
     return planned, workers
 
 
@@ -101,8 +105,27 @@ def _refuse_conflicts(sweep: Sweep, before: Sequence[Sweep], out: Path) -> None:
                 raise BadInput(f"{out} holds a sweep with {name} {theirs}, and this one has {mine}; give another --out")
 
 
+def _refuse_other_contents(jobs: Sequence[Job], store: Store) -> None:
+    """Tables know data, labels and weights by name: within a folder, a name may stand for one content only."""
+    held = {(what, name): sha256 for run in store.plan(needed=False) for what, name, sha256 in _contents(run)}
+    for job in jobs:
+        for what, name, sha256 in _contents(job):
+            if held.get((what, name), sha256) != sha256:
+                raise BadInput(f"{store.root} holds runs with other {what} called '{name}'; rename it or give another --out")
+
+
+def _contents(run: PlannedRun) -> Iterator[tuple[str, str, str]]:
+    """(what, name, sha256) of all that a run of the grid takes from outside."""
+    yield "data", run.spec.dataset.label, run.dataset_sha256
+    yield "rules of training and scoring", "protocol", str(run.protocol)
+    if run.spec.noise_kind.startswith(f"{FILE}:"):
+        yield "labels", run.spec.noise_kind, run.noise_sha256
+    if run.spec.pretrained and run.weights_sha256:
+        yield "weights", run.spec.pretrained, run.weights_sha256
+
+
 def _effective(sweep: Sweep, name: str) -> Any:
-    return getattr(sweep.full_recipe, name) if name in ("epochs", "batch_size") else getattr(sweep, name)
+    return getattr(sweep.full_recipe(), name) if name in ("epochs", "batch_size") else getattr(sweep, name)
 
 
 def _write_plan(store: Store, planned: Plan) -> None:
@@ -110,13 +133,13 @@ def _write_plan(store: Store, planned: Plan) -> None:
     for sha256, noise in planned.noises.items():
         store.save_noise(sha256, noise.to_bytes())
     before = earlier_sweeps(store)
-    mine = [job.row() for job in planned.jobs]
-    # A run whose method or noise has changed since takes the place of the old one in the grid; the old result stays on disk.
-    rows = store.plan(needed=False)
-    for row in mine:
-        place = next((k for k, old in enumerate(rows) if old["spec"] == row["spec"]), len(rows))
-        rows[place : place + 1] = [row]
-    store.save_plan(rows)
+    # Runs of a method whose code has changed since leave the grid, and so the tables; their results stay on disk.
+    codes = {job.spec.method: job.code for job in planned.jobs}
+    grid: list[PlannedRun] = [run for run in store.plan(needed=False) if codes.get(run.spec.method, run.code) == run.code]
+    for job in planned.jobs:
+        place = next((k for k, old in enumerate(grid) if old.spec == job.spec), len(grid))
+        grid[place : place + 1] = [job]
+    store.save_plan(grid)
     sweeps = before if planned.sweep in before else [*before, planned.sweep]
     store.save_sweep(tomli_w.dumps({"sweep": [s.model_dump(exclude_none=True) for s in sweeps]}))
 
@@ -126,21 +149,51 @@ def _wanted(job: Job, store: Store, settings: Settings) -> bool:
     return settings.force or status in ("missing", "started") or (status == "failed" and settings.retry_failed)
 
 
-def _work(jobs: Sequence[Job], out: Path, workers: int) -> Any:
-    """(key, status) of each job as it ends, in whatever order."""
+def _work(jobs: Sequence[Job], store: Store, workers: int, again: bool) -> Iterator[tuple[str, str]]:
+    """(key, status) of each job as it ends, in whatever order.
+
+    Where the system ends a worker process (for want of memory, mostly), all runs that were under way stop with it and nobody
+    can say which was to blame: each goes on from its checkpoint in a worker of its own; one that loses that too has failed.
+    """
+    waiting = {job.key: job for job in jobs}
+    while waiting:
+        try:
+            for key, status in _pool(list(waiting.values()), store.root, workers, again):
+                del waiting[key]
+                yield key, status
+        except BrokenProcessPool:
+            suspects = [job for job in waiting.values() if store.run(job.key).status == "started"]
+            for job in suspects or list(waiting.values())[:workers]:
+                del waiting[job.key]
+                yield job.key, _alone(job, store)
+
+
+def _alone(job: Job, store: Store) -> str:
+    try:
+        return next(status for _, status in _pool([job], store.root, 1, False))
+    except BrokenProcessPool:
+        store.run(job.key).fail("the system ended its worker process, most likely for want of memory", "")
+        return "failed"
+
+
+def _pool(jobs: Sequence[Job], root: Path, workers: int, again: bool) -> Iterator[tuple[str, str]]:
     from joblib import Parallel, delayed, parallel_config
 
-    if not jobs:
-        return
+    # At least two processes, of which `pre_dispatch` keeps as many busy as are wanted: for one, joblib would work in this
+    # process, and whatever ends a run's process would end the sweep.
     with parallel_config("loky", inner_max_num_threads=jobs[0].threads):
-        pool = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator_unordered")
-        yield from pool(delayed(_do)(job, out) for job in jobs)
+        pool = Parallel(n_jobs=max(2, workers), pre_dispatch=workers, batch_size=1, return_as="generator_unordered")
+        yield from pool(delayed(_do)(job, root, again, os.getpid()) for job in jobs)
 
 
-def _do(job: Job, out: Path) -> tuple[str, str]:
+def _do(job: Job, root: Path, again: bool, sweep: int) -> tuple[str, str]:
     from .execute import execute  # here, so that planning does not import the whole of training
 
-    return job.key, execute(job, out)
+    def still_wanted() -> None:
+        if os.getppid() != sweep:  # it was killed; whoever takes the run up again should find it alone
+            os._exit(1)
+
+    return job.key, execute(job, root, again, still_wanted)
 
 
 def _cores() -> int:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from ..contract.errors import BadInput, unknown
 from ..noise import FILE, takes_rate
+from ..paths import whole_path
 from ..spec import DatasetSpec, Recipe, RunSpec, recipe
 
-DEFAULT_RATES = (10.0, 20.0, 30.0)
+
+@cache
+def _default() -> dict[str, Any]:
+    """scripts/default.toml: what a sweep is where nothing else is said."""
+    return tomllib.loads((files("benchmark.scripts") / "default.toml").read_text(encoding="utf-8"))
+
+
+def _usual(name: str) -> Any:
+    return Field(default_factory=lambda: _default()[name], validate_default=True)
 
 
 class Sweep(BaseModel):
@@ -21,20 +34,21 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dataset: str = "faces"
-    methods: tuple[str, ...] = Field(default=("ce", "scn", "dul", "rul"), min_length=1)
+    dataset: str = _usual("dataset")
+    methods: Annotated[tuple[str, ...], Field(min_length=1)] = _usual("methods")
     noise: tuple[float, ...] = ()  #: percent
-    noise_kind: str = "symmetric"
+    noise_kind: str = _usual("noise_kind")
     noise_files: tuple[str, ...] = ()
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
-    recipe: str = "common"
-    epochs: int | None = Field(default=None, ge=1)
-    batch_size: int | None = Field(default=None, ge=2)
-    backbone: str = "small"
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = _usual("seeds")
+    recipe: str = _usual("recipe")
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000)
+    batch_size: int | None = Field(default=None, ge=2, le=1_000_000)
+    backbone: str = _usual("backbone")
     pretrained: str | None = None
     validation: float = Field(default=0.0, ge=0, le=50)  #: percent
     precision: str = "auto"
-    threads: int | None = Field(default=None, ge=1)  #: a run; fixed from the whole grid and kept
+    threads: int | None = Field(default=None, ge=1, le=1024)  #: a run; fixed from the whole grid and kept
+    data_root: str | None = None
     options: dict[str, dict[str, Any]] = {}  #: by method or dataset
     plugins: tuple[str, ...] = ()
 
@@ -59,12 +73,11 @@ class Sweep(BaseModel):
         """The rates of the grid, in percent."""
         if not takes_rate(self.noise_kind):
             return (None,)
-        return tuple(dict.fromkeys(self.noise)) or DEFAULT_RATES
+        return tuple(dict.fromkeys(rate + 0.0 for rate in self.noise)) or tuple(_default()["noise"])  # + 0.0: -0 is 0
 
-    @property
-    def full_recipe(self) -> Recipe:
-        """The recipe with what was changed in it. Raises BadInput."""
-        return recipe(self.recipe, self.epochs, self.batch_size)
+    def full_recipe(self, own: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
+        """The recipe with what was changed in it; `own` is a method's, for the recipe `paper`. Raises BadInput."""
+        return recipe(self.recipe, self.epochs, self.batch_size, own)
 
     def dataset_spec(self) -> DatasetSpec:
         """Which images. Raises BadInput."""
@@ -90,7 +103,7 @@ class Sweep(BaseModel):
             options=self.options.get(method, {}),
             backbone=self.backbone,
             pretrained=self.pretrained,
-            recipe=self.full_recipe,
+            recipe=self.full_recipe(),
             validation=self.validation / 100,
             precision=self.precision,
             seed=seed,
@@ -111,22 +124,40 @@ def checked_sweep(given: Mapping[str, Any]) -> Sweep:
 
 def read_settings(file: Path) -> list[dict[str, Any]]:
     """The settings of one sweep, or of several under [[sweep]] as in sweep.toml, from a TOML file. Raises BadInput."""
+    if not file.is_file():
+        raise BadInput(f"--config {file}: there is no such file")
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(f"--config {file}: it cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"--config {file}: it is not TOML ({' '.join(str(error).split())})") from None
     several = content.get("sweep", [content])
     if not several or not isinstance(several, list) or not all(isinstance(entry, dict) for entry in several):
         raise BadInput(f"--config {file}: wanted the settings of a sweep, or tables named [[sweep]]")
-    return several
+    if "sweep" in content and len(content) > 1:
+        stray = next(name for name in content if name != "sweep")
+        raise BadInput(f"--config {file}: '{stray}' stands beside [[sweep]]; put it into each")
+    return [_with_whole_paths(entry, file) for entry in several]
+
+
+def _with_whole_paths(entry: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The settings with their paths counted from where the file lies. Raises BadInput where they are none."""
+    what, here = f"--config {file}:", file.resolve().parent
+    for name in ("pretrained", "data_root"):
+        if isinstance(entry.get(name), str):
+            entry[name] = str(whole_path(f"{what} {name}", entry[name], here))
+    for name in ("plugins", "noise_files"):
+        if isinstance(entry.get(name), list):
+            entry[name] = [str(whole_path(f"{what} {name}", str(path), here)) for path in entry[name]]
+    options = entry.get("options", {})
+    if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
+        raise BadInput(f"{what} wanted tables of options, as in [options.scn]")
+    return entry
 
 
 def checked_options(name: str, config: type, given: Mapping[str, Any]) -> Any:
     """An instance of a plugin's config dataclass from `--set` values, which are often text. Raises BadInput."""
-    import dataclasses
-
     fields = [f.name for f in dataclasses.fields(config)]
     for option in given:
         if option not in fields:
@@ -135,7 +166,13 @@ def checked_options(name: str, config: type, given: Mapping[str, Any]) -> Any:
             raise unknown(f"option of {name}", option, fields)
     try:
         return TypeAdapter(config).validate_python(dict(given))
+    except BadInput:
+        raise
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([name, *map(str, first["loc"])])
         raise BadInput(f"{where}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}") from None
+    except Exception as error:  # a plugin's own fault: types that are none, a __post_init__ that raises
+        raise BadInput(
+            f"the options of {name} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from None

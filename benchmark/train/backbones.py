@@ -37,7 +37,7 @@ def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str)
     try:
         net = SmallResNet(image_shape) if name == SMALL else TimmMap(name, image_shape)
         return PrecisionBackbone(net, image_shape, precision)
-    except (AssertionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # timm has a thousand models, and each says in its own way that a size does not fit
         _, H, W = image_shape
         reason = str(error).strip().partition("\n")[0]
         raise BadInput(f"backbone '{name}' cannot be built for {H}x{W} images: {reason}") from None

@@ -13,11 +13,19 @@ from ..spec import Recipe
 
 def schedule_factor(recipe: Recipe, progress: float, epochs: int) -> float:
     """The rate over its peak after the share `progress` in [0, 1] of a stage of `epochs` epochs."""
-    if recipe.schedule == "exponential":
-        return float(recipe.decay ** math.floor(progress * epochs + 1e-9))
-    if progress < recipe.warmup:
-        return progress / recipe.warmup
-    return (1 - progress) / (1 - recipe.warmup)
+    match recipe.schedule:
+        case "one-cycle":
+            rising = progress < recipe.warmup
+            return progress / recipe.warmup if rising else (1 - progress) / (1 - recipe.warmup)
+        case "cosine":
+            within = progress * recipe.cycles % 1.0
+            return recipe.floor + (1 - recipe.floor) * (1 + math.cos(math.pi * within)) / 2
+        case "exponential":
+            return float(recipe.decay ** math.floor(progress * epochs + 1e-9))
+        case "step":
+            return float(recipe.decay ** sum(progress >= milestone for milestone in recipe.milestones))
+        case "constant":
+            return 1.0
 
 
 KEYS = {"params", "lr", "weight_decay", "momentum", "betas", "optimizer", "schedule"}

@@ -48,10 +48,15 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     for name in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}
+    tensors = {k: v for k, v in content.items() if isinstance(k, str) and _is_plain(v)} if isinstance(content, dict) else {}
     if not tensors:
         raise BadInput(f"--pretrained {file}: it holds no tensors by name")
     return {k.removeprefix("module."): v for k, v in tensors.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a tensor that can be copied into a network as it is."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized and not value.is_meta
 
 
 def fill(net: nn.Module, weights: Mapping[str, Tensor], file: str) -> Match:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -62,15 +63,25 @@ class Trainer:
         precision: str,
         seed: int,
         weights: tuple[str, Mapping[str, Tensor]] | None = None,
+        privileged: Mapping[str, Any] = MappingProxyType({}),
     ):
-        """`weights`: a file's name and its tensors, for every backbone that the method makes."""
+        """`weights`: a file's name and its tensors, for every backbone that the method makes.
+
+        `privileged`: what is known beyond the given labels, by the names of `PRIVILEGES`; the method gets what it declares.
+        """
         self.training_set, self.validation_set = training_set, validation_set
         self.recipe, self.seed = recipe, seed
         self.device = training_set.device
         self.matches: list[Match] = []
         self._backbone, self._precision, self._weights, self._made = backbone, precision, weights, 0
         task = Task(
-            num_classes, len(training_set), training_set.image_shape, recipe.epochs, recipe.batch_size, self._make_backbone
+            num_classes,
+            len(training_set),
+            training_set.image_shape,
+            recipe.epochs,
+            recipe.batch_size,
+            self._make_backbone,
+            **{name: privileged[name] for name in method.privilege},
         )
         self._seed("method")
         self.method = method(task, config).to(self.device)
@@ -80,6 +91,11 @@ class Trainer:
         self.finished = 0  #: epochs that are done
         self.seconds = 0.0  #: spent in them
         self.optimiser: Optimiser | None = None
+
+    @property
+    def networks(self) -> int:
+        """How many backbones the method has asked for."""
+        return self._made
 
     def _make_backbone(self) -> Backbone:
         """The k-th call's weights come from the k-th stream, and leave the method's own stream as it was."""
@@ -115,6 +131,7 @@ class Trainer:
         method, epoch = self.method, self.finished
         stage, within = self._stage_of(epoch)
         method.stage, method.epoch, method.logged = stage, epoch, {}
+        method.progress = within / self.stages[stage]
         method.eval()
         if within == 0:
             self._seed("stage", stage)
@@ -140,6 +157,7 @@ class Trainer:
                 method.after_step()
             total += loss.detach()
         method.eval()
+        method.progress = (within + 1) / self.stages[stage]
         with torch.no_grad():
             method.end_epoch(epoch, self.training_set)
         self.finished += 1
@@ -196,12 +214,11 @@ class Trainer:
         return score
 
     @torch.no_grad()
-    def features(self, images: DeviceSet, count: int) -> NDArray[np.float16] | None:
-        """(count, D) features of the first images of a set, or None where the method shows none."""
+    def features(self, images: DeviceSet, index: NDArray[np.int64]) -> NDArray[np.float16] | None:
+        """(M, D) features of a set's images at `index` (M,), or None where the method shows none."""
         self._seed("features")
         self.method.eval()
-        index = torch.arange(min(count, len(images)), device=self.device)
-        parts = [self.method.features(batch.images) for batch in images.batches(index)]
+        parts = [self.method.features(batch.images) for batch in images.batches(torch.from_numpy(index).to(self.device))]
         shown = [p.float().cpu() for p in parts if p is not None]
         return torch.cat(shown).half().numpy() if shown else None
 
@@ -219,8 +236,8 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state_dict` was taken."""
         self.finished, self.seconds, self._made = state["finished"], state["seconds"], state["backbones_made"]
-        self.method.stage, _ = self._stage_of(self.finished - 1)
-        self.method.epoch = self.finished - 1
+        self.method.stage, within = self._stage_of(self.finished - 1)
+        self.method.epoch, self.method.progress = self.finished - 1, (within + 1) / self.stages[self.method.stage]
         self.method.load_state_dict(state["method"])
         self.optimiser = Optimiser(self.method.param_groups(self.recipe.lr), self.recipe, self.device)
         self.optimiser.load_state_dict(state["optimiser"])

@@ -12,10 +12,26 @@ from benchmark.report.tables import render, tables
 BASE = dataclasses.replace(SPEC, options={})
 
 
-def result(method="scn", seed=0, status="finished", accuracy=80.0, rate=0.2, imbalance=1.0, error=None, **changes):
+def result(
+    method="scn", seed=0, status="finished", accuracy=80.0, rate=0.2, imbalance=1.0, error=None, privilege=(), **changes
+):
     spec = dataclasses.replace(BASE, method=method, seed=seed, noise_rate=rate, **changes)
     metrics = {"acc_last": accuracy, "macro_acc": accuracy - 5, "nll": 0.5} if status == "finished" else {}
-    return Result(spec, f"{method}{seed}", rate, imbalance, status, metrics, error)
+    return Result(
+        spec=spec,
+        key=f"{method}{seed}",
+        noise_sha256="noise",
+        weights_sha256=None,
+        dataset_sha256="data",
+        code="code",
+        protocol=1,
+        realised=rate,
+        imbalance=imbalance,
+        privilege=privilege,
+        status=status,
+        metrics=metrics,
+        error=error,
+    )
 
 
 def headline(*results):
@@ -25,7 +41,15 @@ def headline(*results):
 def test_a_cell_is_mean_and_sample_deviation_over_seeds():
     table = headline(result(accuracy=80.0), result(seed=1, accuracy=82.0))
     assert table.rows == (("scn", "81.00 ± 1.41"),)
-    assert "mean ± standard deviation over 2 seeds; last epoch" in table.caption
+    assert "mean ± standard deviation over 2 seeds, last epoch" in table.caption
+
+
+def test_cells_of_different_counts_say_so():
+    table = headline(result(accuracy=80.0), result(seed=1, accuracy=82.0), result("ce", seed=5))
+    assert table.rows == (("scn", "81.00 ± 1.41 (n = 2)"), ("ce", "80.00 (n = 1)"))
+    assert "over as many seeds as n says" in table.caption
+    apart = headline(result(), result(seed=1, rate=0.3))
+    assert "one seed" in apart.caption
 
 
 def test_one_seed_has_no_spread():
@@ -62,6 +86,16 @@ def test_the_mean_over_classes_stands_beside_accuracy_where_classes_are_imbalanc
     titles = [table.title for table in tables([result(imbalance=4.0)])]
     assert titles[1].startswith("Mean of the classes' test accuracies")
     assert len(tables([result(imbalance=1.0)])) == 2
+
+
+def test_a_method_that_is_told_more_is_marked_wherever_it_stands_and_the_note_says_what_it_knows():
+    results = [result(), result("ldl", privilege=("votes",))]
+    made = tables(results)
+    assert [row[0] for row in made[0].rows] == ["scn", "ldl †"]
+    assert [row[1] for row in made[-1].rows] == ["scn", "ldl †"]
+    assert (
+        "ldl † is told more than the given labels (how humans voted on each training image)" in render(made, results, "")["md"]
+    )
 
 
 def test_headers_give_the_realised_rate():
@@ -105,7 +139,7 @@ SETTING = "ferplus[classes=8]@10k, backbone small, 12 epochs of recipe common in
 
 def test_the_headline_in_all_formats_to_the_letter():
     texts = render([headline(*GOLDEN)], GOLDEN, "THE COMMAND")
-    caption = "symmetric label noise, mean ± standard deviation over 2 seeds; last epoch."
+    caption = "Noise symmetric, one seed (no spread can be given), last epoch."
     assert texts["md"] == (
         f"**Test accuracy (%): {SETTING}**\n\n"
         "| method   |   20 % (realised 20.00 %) |\n"

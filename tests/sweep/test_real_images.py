@@ -23,7 +23,7 @@ def root() -> Path:
 
 
 def rows(root: Path, out: Path, **given: object) -> list[dict]:
-    outcome = run_sweep(checked_sweep(given), out, root, Settings(quiet=True, device="cpu"))
+    outcome = run_sweep(checked_sweep({**given, "data_root": str(root)}), out, Settings(quiet=True, device="cpu"))
     assert outcome.failed == 0
     return write_tables(Store(out), ("md",))[0]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 from benchmark.contract import BadInput
 from benchmark.report.write import write_tables
 from benchmark.store import Store
+from benchmark.sweep import execute
 from benchmark.sweep.run import Outcome, Settings, run_sweep
 from benchmark.sweep.sweep import checked_sweep
 
@@ -23,7 +26,7 @@ QUIET = Settings(jobs=1, quiet=True)
 
 def swept(plugin: Path, out: Path, settings: Settings = QUIET, **changes: object) -> Outcome:
     given = {"dataset": "tiny", "methods": ("ce",), "noise": (20,), "epochs": 2, "threads": 1, "plugins": (str(plugin),)}
-    return run_sweep(checked_sweep({**given, **changes}), out, None, settings)
+    return run_sweep(checked_sweep({**given, **changes}), out, settings)
 
 
 def arrays(out: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -47,7 +50,7 @@ def assert_identical(a: Path, b: Path) -> None:
 
 @pytest.fixture
 def failing_plugin(tmp_path: Path) -> Path:
-    """A method that diverges, and one that raises."""
+    """A method that diverges, one that raises, and one whose process the system ends."""
     file = tmp_path / "failing.py"
     file.write_text(
         """
@@ -62,6 +65,12 @@ class Raises(CrossEntropy):
     name = "raises"
     def training_step(self, batch):
         raise SystemExit("I will not")
+class Dies(CrossEntropy):
+    "Takes its whole process with it, as a want of memory does."
+    name = "dies"
+    def training_step(self, batch):
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
 """
     )
     return file
@@ -139,23 +148,19 @@ def test_no_weight_depends_on_the_reference_labels_of_the_training_set(
     tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are permuted after the noise was made: everything but the scores that judge by them stays as it was."""
-    from benchmark.contract.dataset import Split
-    from benchmark.sweep import execute
-
-    methods = ("ce", "scn", "dul", "rul", "rul-relabel")
-    swept(tiny_plugin, tmp_path / "true", methods=methods)
+    outcome = swept(tiny_plugin, tmp_path / "true", methods=("ce", "scn", "dul", "rul", "rul-relabel"))
+    shutil.copytree(tmp_path / "true" / "noise", tmp_path / "permuted" / "noise")
     load = execute.load
 
     def permuted(*given: object) -> object:
-        import dataclasses
-
         prepared = load(*given)
         labels = np.random.default_rng(0).permutation(np.asarray(prepared.data.train.labels))
-        train = Split(prepared.data.train.images, labels, prepared.data.train.votes)
+        train = dataclasses.replace(prepared.data.train, labels=labels)
         return dataclasses.replace(prepared, data=dataclasses.replace(prepared.data, train=train))
 
     monkeypatch.setattr(execute, "load", permuted)
-    swept(tiny_plugin, tmp_path / "permuted", methods=methods)
+    for job in outcome.plan.jobs:
+        assert execute.execute(job, tmp_path / "permuted") == "finished"
     assert_identical(tmp_path / "true", tmp_path / "permuted")
     for run in (tmp_path / "true" / "runs").iterdir():
         twin = tmp_path / "permuted" / "runs" / run.name
@@ -213,6 +218,152 @@ def test_failed_runs_are_recorded_with_their_reason_and_harm_no_other(
     assert swept(tiny_plugin, out, Settings(jobs=1, quiet=True, retry_failed=True), **both).failed == 2
 
 
+def test_a_run_whose_process_the_system_ends_has_failed_and_the_others_finish(
+    tiny_plugin: Path, failing_plugin: Path, tmp_path: Path
+) -> None:
+    both = {"methods": ("ce", "dies", "dul", "scn"), "plugins": (str(tiny_plugin), str(failing_plugin))}
+    outcome = swept(tiny_plugin, tmp_path / "o", Settings(jobs=2, quiet=True), **both)
+    assert (outcome.finished, outcome.failed) == (3, 1)
+    rows, _ = write_tables(Store(tmp_path / "o"), ("md",))
+    assert {row["method"]: row["error"] for row in rows if row["error"]} == {
+        "dies": "the system ended its worker process, most likely for want of memory"
+    }
+
+
+def test_the_last_run_of_all_may_be_ended_by_the_system_too(tiny_plugin: Path, failing_plugin: Path, tmp_path: Path) -> None:
+    both = {"methods": ("dies",), "plugins": (str(tiny_plugin), str(failing_plugin))}
+    assert swept(tiny_plugin, tmp_path / "o", Settings(jobs=1, quiet=True), **both).failed == 1
+
+
+CHANGING = """
+from benchmark.methods.ce import CrossEntropy
+class Changing(CrossEntropy):
+    "Its code is changed while the sweep runs, by itself."
+    name = "changing"
+    def training_step(self, batch):
+        if self.epoch == 0:
+            from pathlib import Path
+            Path(__file__).write_text(Path(__file__).read_text() + "SCALE = 2\\n")
+        return super().training_step(batch)
+"""
+
+
+def test_code_that_changes_while_the_sweep_runs_is_not_stored_under_the_old_key(tiny_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "changing.py"
+    plugin.write_text(CHANGING)
+    how = {"methods": ("changing",), "plugins": (str(tiny_plugin), str(plugin)), "seeds": (0, 1), "epochs": 1}
+    outcome = swept(tiny_plugin, tmp_path / "o", **how)
+    assert (outcome.finished, outcome.failed) == (1, 1)
+    rows, _ = write_tables(Store(tmp_path / "o"), ("md",))
+    assert rows[1]["error"] == "the method's code changed after the sweep had begun; the same command runs the new one"
+
+
+def test_a_table_never_holds_two_versions_of_a_method(tiny_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    code = "from benchmark.methods.ce import CrossEntropy\nclass Mine(CrossEntropy):\n    'Mine.'\n    name = 'mine'\n"
+    how = {"methods": ("mine",), "plugins": (str(tiny_plugin), str(plugin))}
+    plugin.write_text(code)
+    swept(tiny_plugin, tmp_path / "o", **how, seeds=(0, 1))
+    plugin.write_text(code + "    scale = 2\n")
+    swept(tiny_plugin, tmp_path / "o", **how, seeds=(2,))
+    rows, _ = write_tables(Store(tmp_path / "o"), ("md",))
+    assert [row["seed"] for row in rows] == [2]
+    assert len(arrays(tmp_path / "o")) == 3, "the old results stay on disk"
+
+
+def test_a_table_never_holds_two_versions_of_a_dataset(tiny_plugin: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(tiny_plugin.read_text())
+    swept(own, tmp_path / "o")
+    own.write_text(tiny_plugin.read_text().replace("rng.normal(0, 12", "rng.normal(0, 13"))
+    with pytest.raises(BadInput, match="other data called 'tiny'"):
+        swept(own, tmp_path / "o", methods=("dul",))
+
+
+def test_an_option_that_is_a_list_is_the_same_when_it_comes_again(tiny_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "listed.py"
+    plugin.write_text("""
+from dataclasses import dataclass
+from pathlib import Path
+from benchmark.methods.ce import CrossEntropy
+@dataclass(frozen=True)
+class Options:
+    steps: tuple[int, ...] = ()
+    where: Path = Path("here")
+class Listed(CrossEntropy):
+    "Has a list of steps."
+    name = "listed"
+    Config = Options
+""")
+    options = {"listed": {"steps": [1, 2], "where": "there"}}
+    how = {"methods": ("listed",), "plugins": (str(tiny_plugin), str(plugin)), "options": options}
+    assert swept(tiny_plugin, tmp_path / "o", **how).finished == 1
+    assert swept(tiny_plugin, tmp_path / "o", **how).skipped == 1
+    rows, _ = write_tables(Store(tmp_path / "o"), ("md",))
+    assert len(rows) == 1
+
+
+def test_a_damaged_checkpoint_costs_the_epochs_but_not_the_run(tiny_plugin: Path, tmp_path: Path) -> None:
+    swept(tiny_plugin, tmp_path / "straight")
+    key = swept(tiny_plugin, tmp_path / "o").plan.jobs[0].key
+    run = tmp_path / "o" / "runs" / key
+    (run / "metrics.json").unlink()
+    (run / "checkpoint.pt").write_bytes(b"PK nonsense")
+    assert swept(tiny_plugin, tmp_path / "o").finished == 1
+    assert_identical(tmp_path / "straight", tmp_path / "o")
+
+
+def test_force_replaces_runs_one_by_one(tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped before its first run, it has harmed no result; of what it did run again, the bits are the same."""
+    swept(tiny_plugin, tmp_path / "o", seeds=(0, 1))
+    before = arrays(tmp_path / "o")
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.sweep.run._pool", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            swept(tiny_plugin, tmp_path / "o", Settings(jobs=1, quiet=True, force=True), seeds=(0, 1))
+    assert arrays(tmp_path / "o").keys() == before.keys()
+    assert swept(tiny_plugin, tmp_path / "o", Settings(jobs=1, quiet=True, force=True), seeds=(0, 1)).finished == 2
+
+
+def test_a_name_of_labels_stands_for_one_content_within_a_folder(tiny_plugin: Path, tmp_path: Path) -> None:
+    how = {"noise_kind": "file", "noise": (), "noise_files": (str(tmp_path / "mine.txt"),)}
+    (tmp_path / "mine.txt").write_text("0\n" * 96)
+    swept(tiny_plugin, tmp_path / "o", **how)
+    (tmp_path / "mine.txt").write_text("1\n" * 96)
+    with pytest.raises(BadInput, match="other labels called 'file:mine'"):
+        swept(tiny_plugin, tmp_path / "o", **how, methods=("dul",))
+
+
+def test_a_privileged_method_is_told_what_it_declares_and_marked_and_no_other_is(tiny_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "oracle.py"
+    plugin.write_text("""
+from benchmark.methods.ce import CrossEntropy
+class Told(CrossEntropy):
+    "Knows the rate and the votes."
+    name = "told:oracle"
+    privilege = ("noise_rate", "votes")
+    def training_step(self, batch):
+        assert 0 < self.task.noise_rate < 0.5 and self.task.votes.shape == (72, 3) and self.task.transition is None
+        return super().training_step(batch)
+class Untold(CrossEntropy):
+    "Knows nothing."
+    name = "untold"
+    def training_step(self, batch):
+        assert (self.task.noise_rate, self.task.votes, self.task.transition) == (None, None, None)
+        return super().training_step(batch)
+""")
+    plugins = (str(tiny_plugin), str(plugin))
+    outcome = swept(tiny_plugin, tmp_path / "o", methods=("told:oracle", "untold"), plugins=plugins, validation=25)
+    assert (outcome.finished, outcome.failed) == (2, 0)
+    _, text = write_tables(Store(tmp_path / "o"), ("md",))
+    assert "| told:oracle † |" in text
+    assert "| untold        |" in text
+
+
 def test_held_out_images_are_not_trained_on_and_choose_an_epoch(tiny_plugin: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     swept(tiny_plugin, out, validation=25, epochs=3)
@@ -257,14 +408,14 @@ def test_the_folder_explains_itself(tiny_plugin: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     swept(tiny_plugin, out)
     (settings,) = read_settings(out / "sweep.toml")
-    assert run_sweep(checked_sweep(settings), out, None, QUIET).skipped == 1
+    assert run_sweep(checked_sweep(settings), out, QUIET).skipped == 1
     assert list((out / "noise").iterdir())
 
 
 @pytest.mark.slow
 def test_noise_visibly_hurts_plain_cross_entropy_on_faces(tmp_path: Path) -> None:
     sweep = checked_sweep({"methods": ("ce",), "noise": (0, 30)})
-    run_sweep(sweep, tmp_path, None, Settings(quiet=True))
+    run_sweep(sweep, tmp_path, Settings(quiet=True))
     clean, noisy = (row["acc_last"] for row in write_tables(Store(tmp_path), ("md",))[0])
     assert 70 < clean < 92
     assert noisy < clean - 5

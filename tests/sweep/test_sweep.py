@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from benchmark.contract import BadInput
+from benchmark.sweep.plan import named, plan
 from benchmark.sweep.sweep import checked_options, checked_sweep
 
 
@@ -78,7 +79,7 @@ def planned(tiny_plugin, **given):
     from benchmark.sweep.plan import plan
 
     tiny = {"dataset": "tiny", "precision": "fp32", "plugins": (str(tiny_plugin),)}
-    return plan(checked_sweep({**tiny, **given}), None, "cpu", 1)
+    return plan(checked_sweep({**tiny, **given}), "cpu", 1)
 
 
 def test_all_methods_of_a_seed_meet_the_same_labels(tiny_plugin):
@@ -134,3 +135,20 @@ def test_a_sweep_interrupted_before_its_grid_was_written_goes_on(tiny_plugin, tm
     (tmp_path / "grid.json").unlink()
     _write_plan(store, plan)
     assert len(store.plan()) == 3
+
+
+def test_all_is_every_method_that_the_dataset_has_what_it_needs_for(tiny_plugin, tmp_path):
+    told = tmp_path / "told.py"
+    told.write_text(
+        "from benchmark.methods.ce import CrossEntropy\n"
+        "class Told(CrossEntropy):\n    'Learns from votes.'\n    name = 'told'\n    privilege = ('votes',)\n"
+    )
+    bare = tmp_path / "bare.py"
+    text = tiny_plugin.read_text().replace(chr(34) + "tiny" + chr(34), chr(34) + "bare" + chr(34))
+    bare.write_text(text.replace("labels, votes)", "labels)"))
+    common = {"methods": ("all",), "noise": (20,), "plugins": (str(tiny_plugin), str(bare), str(told))}
+    everything = named(checked_sweep({"dataset": "tiny", **common})).methods
+    assert {"ce", "rul", "told"} <= set(everything)
+    assert set(everything) - set(named(checked_sweep({"dataset": "bare", **common})).methods) >= {"told"}
+    with pytest.raises(BadInput, match="'told' needs votes"):
+        plan(checked_sweep({"dataset": "bare", **common, "methods": ("told",)}), "cpu", 1)

@@ -26,6 +26,17 @@ def test_exponential_decays_by_the_epoch():
     assert [schedule_factor(falling, p, 10) for p in (0, 0.09, 0.1, 0.5)] == pytest.approx([1, 1, 0.9, 0.9**5])
 
 
+def test_a_cosine_falls_to_its_floor_as_often_as_it_is_told():
+    twice = dataclasses.replace(COMMON, schedule="cosine", cycles=2, floor=0.1)
+    assert [schedule_factor(twice, p, 10) for p in (0, 0.25, 0.4999999, 0.5, 0.75)] == pytest.approx([1, 0.55, 0.1, 1, 0.55])
+
+
+def test_steps_are_taken_at_the_milestones():
+    stepped = dataclasses.replace(COMMON, schedule="step", milestones=(0.5, 0.75), decay=0.1)
+    assert [schedule_factor(stepped, p, 4) for p in (0, 0.49, 0.5, 0.8)] == pytest.approx([1, 1, 0.1, 0.01])
+    assert schedule_factor(dataclasses.replace(COMMON, schedule="constant"), 0.9, 4) == 1
+
+
 def groups():
     a, b, c = (torch.nn.Parameter(torch.ones(1)) for _ in range(3))
     return [

@@ -125,12 +125,29 @@ class LateHead(Plain):
         return loss
 
 
+class Clocked(Plain):
+    """Looks at how far training has come in every hook, and in its predictions."""
+
+    def begin_epoch(self, epoch, training_set):
+        self.weights.add_(self.progress)
+
+    def end_epoch(self, epoch, training_set):
+        self.weights.mul_(1 + self.progress)
+
+    def predict(self, images):
+        found = super().predict(images)
+        return Prediction(found.logits * (1 + self.progress), found.uncertainty)
+
+    def noise_score(self, prediction, training_set):
+        return self.weights + self.progress
+
+
 def results(done: Trainer) -> list[np.ndarray]:
     predicted = done.predict(done.training_set, "training")
     return [predicted.logits, predicted.uncertainty, done.noise_score(predicted)]
 
 
-@pytest.mark.parametrize("method", [Plain, LaterBackbone, Views, Draws, HeadFirst, OwnRates, LateHead])
+@pytest.mark.parametrize("method", [Plain, LaterBackbone, Views, Draws, HeadFirst, OwnRates, LateHead, Clocked])
 def test_a_resumed_run_ends_in_the_same_bits(method):
     straight, checkpoints = trainer(method), []
     while straight.finished < straight.epochs:
@@ -221,6 +238,16 @@ def test_what_a_method_logs_is_the_mean_over_the_epoch():
     row = trainer(Logs, batch_size=41).train_epoch()
     assert row["size"] == pytest.approx(40.5)
     assert row["samples"] == 81
+
+
+def test_the_historys_own_columns_cannot_be_logged():
+    class Logs(Plain):
+        def training_step(self, batch):
+            self.log("loss", batch.labels.float())
+            return super().training_step(batch)
+
+    with pytest.raises(ValueError, match="a column 'loss' of its own"):
+        trainer(Logs).train_epoch()
 
 
 def test_a_loss_that_is_no_number_ends_the_run():

@@ -1,0 +1,103 @@
+"""The words of the command line as plain data. Raises BadInput for what cannot be meant (typer.BadParameter
+where typer calls, which adds the option that was given)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import typer
+
+from .contract.errors import BadInput
+from .paths import whole_path
+
+T = TypeVar("T")
+
+
+def whole_number(text: str) -> int:
+    """A whole number, for an option that takes one."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a whole number") from None
+
+
+def plain_number(text: str) -> float:
+    """A number, for an option that takes one."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a number") from None
+
+
+def words(text: str | None) -> list[str] | None:
+    """What stands between commas; None where nothing was given."""
+    if text is None:
+        return None
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise BadInput(f"got {text!r} where a list was wanted, with commas")
+    return found
+
+
+def path_of(option: str, text: str) -> str:
+    """A whole path, so that sweep.toml can be run from anywhere."""
+    return str(whole_path(option, text))
+
+
+def merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a file with those of the command line before them; options are merged one by one."""
+    options = {name: dict(values) for name, values in entry.get("options", {}).items()}
+    for name, values in given.get("options", {}).items():
+        options[name] = {**options.get(name, {}), **values}
+    return {**entry, **given, **({"options": options} if options else {})}
+
+
+def numbers(option: str, text: str | None, kind: Callable[[str], T], what: str) -> list[T] | None:
+    """The numbers between commas, each read by `kind`; `what` names them."""
+    try:
+        return None if text is None else [kind(word) for word in words(text) or []]
+    except ValueError:
+        raise BadInput(f"{option} {text}: wanted {what} with commas, as in 10,20,30") from None
+
+
+def seed_list(count: int | None, named: str | None) -> list[int] | None:
+    """The seeds that --seeds (a count) or --seed (which) mean; None where neither was given."""
+    if count is not None and named is not None:
+        raise BadInput("--seeds (how many) and --seed (which) exclude each other")
+    if count is not None and count < 1:
+        raise BadInput(f"--seeds {count}: wanted a count of at least 1")
+    seeds = list(range(count)) if count is not None else numbers("--seed", named, int, "whole numbers")
+    if seeds is not None and (not seeds or min(seeds) < 0):
+        raise BadInput(f"--seed {named}: wanted whole numbers from 0")
+    return seeds
+
+
+def set_options(given: Sequence[str] | None) -> dict[str, dict[str, str]] | None:
+    """The --set options by method or dataset."""
+    options: dict[str, dict[str, str]] = {}
+    for text in given or []:
+        left, equals, value = text.partition("=")
+        name, dot, option = left.partition(".")
+        if not (equals and dot and name and option):
+            raise BadInput(f"--set {text}: wanted NAME.OPTION=VALUE, as in scn.beta=0.5")
+        options.setdefault(name, {})[option] = value
+    return options or None
+
+
+def job_count(text: str) -> int | None:
+    """Runs at a time; None for `auto`."""
+    if text == "auto":
+        return None
+    if not re.fullmatch("[0-9]{1,4}", text) or int(text) < 1:
+        raise BadInput(f"--jobs {text}: wanted a count of at least 1, or auto")
+    return int(text)
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """(K, N) of --shard K/N."""
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise BadInput(f"--shard {text}: wanted K/N with K from 1 to N, as in 2/8")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,65 @@
+"""The machine that a run is done on: what it is, and how much of its memory was taken."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def environment(device: str, threads: int) -> dict[str, Any]:
+    """What a result may depend on besides its spec: machine and versions; no names of hosts or users."""
+    import timm
+
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "numpy": np.__version__,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """`peak_memory` counts from here, where the system lets it (CUDA, Linux); elsewhere from the process's start."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):  # not Linux, or not allowed
+            Path("/proc/self/clear_refs").write_text("5")  # proc(5): 5 resets the peak resident set size
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: on CUDA those that tensors took at most; elsewhere the worker process's largest resident size."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):  # not Linux
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
