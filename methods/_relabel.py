@@ -36,6 +36,10 @@ class Relabelling(nn.Module):
 
 
 def relabel_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """max p - p_label, (B,), of logits (B, K) and labels (B,): by how much the model contradicts each label."""
+    """max over k != label of p_k, minus p_label, (B,), of logits (B, K) and labels (B,): how far the model contradicts each.
+
+    Where it is above 0 it is max p - p_label; below, that would be 0 for all alike, and this still tells them apart.
+    """
     probability = logits.softmax(dim=1)
-    return probability.amax(dim=1) - probability.gather(1, labels[:, None])[:, 0]
+    own = probability.gather(1, labels[:, None])
+    return (probability.scatter(1, labels[:, None], -1).amax(dim=1, keepdim=True) - own)[:, 0]

@@ -6,7 +6,7 @@ Two heads read the feature map: a mean mu and a log-variance, both (B, D). With 
     KL = -1/2 * sum_d (1 + logvar - mu^2 - exp(logvar)).
 
 The draws force noise on images whose variance is large, the KL term keeps the variance from vanishing. Prediction uses mu.
-Uncertainty: the harmonic mean of sigma^2 over the D dimensions, as the paper measures it.
+Uncertainty: the harmonic mean of sigma^2 over the D dimensions, as the paper measures it. Noise score: 1 - p_y.
 
 Deviations:
 - No official code was released; the unofficial dul-pytorch is followed for the heads and for the KL term (summed over
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Method, Paper, Prediction, Task
+from benchmark.contract import Batch, Count, Method, NonNegative, Paper, Prediction, Share, Task
 
 from ._heads import embedding_head
 
@@ -32,9 +32,9 @@ from ._heads import embedding_head
 class DULConfig:
     """Options of DUL."""
 
-    kl_weight: float = 0.01  # lambda, the paper's
-    dim: int = 64  # D of the embedding, as RUL's heads
-    dropout: float = 0.4  # in both heads, dul-pytorch
+    kl_weight: NonNegative = 0.01  # lambda, the paper's
+    dim: Count = 64  # D of the embedding, as RUL's heads
+    dropout: Share = 0.4  # in both heads, dul-pytorch
 
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ Uncertainty: s. Noise score: one minus the probability of the given label; for r
 Deviations (the released code is followed where it and the paper differ):
 - "Add-up loss" is a sum in the paper's words; the code halves it: the same direction, half the scale against weight decay.
 - An image may meet itself (shares of one half), as in the code.
-- The code trains W at ten times the base rate; `classifier_lr` is that factor, and 1 unless set: see its comment.
+- The code trains W at ten times the base rate; `classifier_lr` is that factor: 10 with `--recipe paper`, else 1.
 - Under label noise the author adds SCN's relabelling, which was never released (issue 4 of the repository: "vital"). It is
   the separate method rul-relabel: SCN's rule and margin, on the unmixed prediction W mu of the training step.
 """
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Method, Paper, Prediction, Task, TrainingSet
+from benchmark.contract import Batch, Count, Method, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
 
 from ._heads import embedding_head
 from ._relabel import Relabelling, relabel_margin
@@ -36,17 +36,17 @@ from ._relabel import Relabelling, relabel_margin
 class RULConfig:
     """Options of RUL; defaults from the released code unless stated."""
 
-    dim: int = 64  # D of mu and of the uncertainty head
-    dropout: float = 0.4  # in both heads
-    classifier_lr: float = 1.0  # the classifier's rate over the base rate; the code's 10 belongs to Adam at 2e-4, not to SGD
+    dim: Count = 64  # D of mu and of the uncertainty head
+    dropout: Share = 0.4  # in both heads
+    classifier_lr: Positive = 1.0  # the classifier's rate over the base rate; the code's 10 belongs to Adam at 2e-4
 
 
 @dataclass(frozen=True)
 class RULRelabelConfig(RULConfig):
     """Options of RUL with relabelling."""
 
-    margin: float = 0.2  # how clearly a label must be contradicted, in probability; SCN's margin_2
-    relabel_from: float = 9 / 70  # share of the schedule before the first relabelling; SCN's
+    margin: NonNegative = 0.2  # how clearly a label must be contradicted, in probability; SCN's margin_2
+    relabel_from: Share = 9 / 70  # share of the schedule before the first relabelling; SCN's
 
 
 def mix_by_uncertainty(mu: Tensor, s: Tensor, partner: Tensor) -> Tensor:
@@ -72,6 +72,16 @@ class RUL(Method):
         code="https://github.com/zyh-uaiaaaa/Relative-Uncertainty-Learning at 63b73f2",
     )
     Config: ClassVar[type] = RULConfig
+    own_recipe = {
+        "epochs": 60,
+        "optimizer": "adam",
+        "lr": 2e-4,
+        "weight_decay": 1e-4,
+        "schedule": "exponential",
+        "decay": 0.9,
+        "erase": 0.5,
+    }
+    own_options = {"classifier_lr": 10.0}
 
     def __init__(self, task: Task, config: RULConfig):
         super().__init__(task, config)

@@ -9,7 +9,7 @@ Rank regularisation holds the share `beta` of most important images of a batch a
     L_RR = max(0, margin_1 - (mean alpha_high - mean alpha_low)).
 
 From a set share of the schedule on, a label with max p - p_y > margin_2 becomes the model's argmax for good.
-Uncertainty: 1 - alpha. Noise score: max p - p_y for the given label, by which the method itself picks what to relabel.
+Uncertainty: 1 - alpha. Noise score: how far p contradicts the given label, by which the method itself picks what to relabel.
 
 Deviations (the released code is followed where the two differ):
 - The paper relabels within the low-importance group, the code every sample; `relabel_group` chooses, default the code's.
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Method, Paper, Prediction, Task, TrainingSet
+from benchmark.contract import Batch, Method, NonNegative, Paper, Prediction, Share, Task, TrainingSet
 
 from ._relabel import Relabelling, relabel_margin
 
@@ -37,10 +37,10 @@ from ._relabel import Relabelling, relabel_margin
 class SCNConfig:
     """Options of SCN; defaults from train.py of the released code unless stated."""
 
-    beta: float = 0.7  # share of a batch in the high-importance group
-    margin_1: float = 0.07  # least distance of the groups' mean importances; README of the code, for batches of 64
-    margin_2: float = 0.2  # how clearly a label must be contradicted, in probability
-    relabel_from: float = 9 / 70  # share of the schedule before the first relabelling
+    beta: Share = 0.7  # share of a batch in the high-importance group
+    margin_1: NonNegative = 0.07  # least distance of the groups' mean importances; README of the code, for batches of 64
+    margin_2: NonNegative = 0.2  # how clearly a label must be contradicted, in probability
+    relabel_from: Share = 9 / 70  # share of the schedule before the first relabelling
     relabel_group: Literal["all", "low"] = "all"  # which images may be relabelled: "all" the code's, "low" the paper's
 
 
@@ -72,6 +72,15 @@ class SCN(Method):
         code="https://github.com/kaiwang960112/Self-Cure-Network at 9f4c3ad",
     )
     Config = SCNConfig
+    own_recipe = {
+        "epochs": 70,
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "weight_decay": 1e-4,
+        "schedule": "exponential",
+        "decay": 0.9,
+        "erase": 0.5,
+    }
 
     def __init__(self, task: Task, config: SCNConfig):
         super().__init__(task, config)

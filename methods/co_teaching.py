@@ -1,0 +1,69 @@
+"""Co-teaching: two networks, each of which picks the images that the other one learns from, by the smallest losses.
+
+Of each batch, network k takes the share R(t) of images on which its own cross-entropy is smallest, and hands them to its peer:
+
+    L = mean over those that 2 picked of CE(z_1, y) + mean over those that 1 picked of CE(z_2, y).
+
+R falls from 1 to the share of right labels, see `_small_loss`. Wrong labels are learned late, so their losses are large as long
+as they are not learned; and an error of one network does not pick its own food. Prediction uses the first network alone, as the
+paper evaluates single ones. Uncertainty: one minus the largest probability. Noise score: one minus the probability of the given
+label, by which that network picks.
+
+Deviations:
+- The paper is told the share tau of wrong labels: `co-teaching:oracle`. `co-teaching` estimates it, after a warm-up.
+- The code divides the mean of the losses by their number once more, which Adam hides and SGD would not; here it is a mean.
+- The code applies the exponent c to tau instead of t, then jumps to tau; here as in the paper. With c = 1 they are the same.
+- The code moves R from epoch to epoch, here it moves from step to step; at least one image of a batch is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.contract import Paper, Share
+
+from ._small_loss import SmallLossConfig, SmallLossPair, mean_where, smallest
+
+
+@dataclass(frozen=True)
+class OracleConfig(SmallLossConfig):
+    """Options of co-teaching that is told the noise rate."""
+
+    warm_up: Share = 0.0  # share of the schedule before losses are forgotten; the paper's
+
+
+def exchanged_loss(first: Tensor, second: Tensor, labels: Tensor, share: Tensor, among: Tensor | None = None) -> Tensor:
+    """The sum of both networks' losses, each of the images whose loss was among the smallest for the OTHER.
+
+    Logits (B, K) of both, labels (B,), the share that counts, and who may be chosen, `among` (B,) bool, all where it is None.
+    """
+    one, two = (F.cross_entropy(logits, labels, reduction="none") for logits in (first, second))
+    return mean_where(one, smallest(two, share, among)) + mean_where(two, smallest(one, share, among))
+
+
+class CoTeaching(SmallLossPair):
+    """Co-teaching: each of two networks picks the small-loss images that the other learns from."""
+
+    name = "co-teaching"
+    paper = Paper(
+        title="Co-teaching: Robust Training of Deep Neural Networks with Extremely Noisy Labels",
+        authors="Han, Yao, Yu, Niu, Xu, Hu, Tsang and Sugiyama",
+        venue="NeurIPS 2018",
+        url="https://arxiv.org/abs/1804.06872",
+        code="https://github.com/bhanML/Co-teaching at 7c7fbe2",
+    )
+
+    def pair_loss(self, first: Tensor, second: Tensor, labels: Tensor, share: Tensor) -> Tensor:
+        return exchanged_loss(first, second, labels, share)
+
+
+class CoTeachingOracle(CoTeaching):
+    """Co-teaching that is told the share of wrong labels, as in its paper."""
+
+    name = "co-teaching:oracle"
+    Config: ClassVar[type] = OracleConfig
+    privilege = ("noise_rate",)

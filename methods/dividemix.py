@@ -1,0 +1,197 @@
+"""DivideMix: two networks, each of which tells the other which labels to believe; the rest is learned from without its labels.
+
+After a warm-up by cross-entropy, each epoch begins with both networks' losses of all given labels, scaled to [0, 1]. To each
+network's losses a mixture of two normal distributions is fitted, and w is a label's probability of belonging to the lower one.
+Images with w > p_threshold, by the OTHER network, are labelled for a network, all else is unlabelled. Two views are taken of
+each image. With p, p' the two networks' mean distributions over these views, the target is
+
+    q = sharpen(w * y + (1 - w) * p) if labelled,  sharpen((p + p') / 2) if not,   sharpen(q)_k = q_k^(1/T) / sum_j q_j^(1/T),
+
+and all views are blended as in mixup, l ~ Beta(4, 4), the larger of l and 1 - l going to the first. The loss of the blends is
+
+    L = CE over the labelled + lambda_u(t) * mean (p - q)^2 over the unlabelled + KL(uniform || mean p),
+
+where lambda_u rises linearly. Prediction uses the mean of the two networks' logits, whose argmax is that of the code's sum; the
+softmax of the sum itself would count one answer twice. Uncertainty: one minus the largest probability. Noise score: 1 - w, the
+mean of both networks', from mixtures fitted when training has ended.
+
+Deviations (the released code is followed):
+- The code trains the networks one after the other, an epoch each, on batches of 64 labelled and 64 unlabelled images; an epoch
+  sees each labelled image once. Here both take a step on each batch of all images, in which either group has its own share, so
+  an epoch sees every image once. The two losses remain means over their groups. Both networks get the same two views.
+- lambda_u is set per dataset and noise rate (0 to 150); here one value serves for all, see `unlabelled_weight`.
+- At 90 % noise the code averages the losses over five epochs and takes a threshold of 0.6, and where noise is not symmetric it
+  punishes confidence in the warm-up. A method that is not told the noise cannot know when; none of it is done.
+- The code's warm-up has batches of 128, here it has those of the recipe.
+- Where a mixture would leave no image labelled, all are, with w = 1.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.contract import Batch, Method, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
+
+from ._classifier import Classifier
+from ._heads import one_minus_largest
+from .mixup import blend, draw_share
+
+
+@dataclass(frozen=True)
+class DivideMixConfig:
+    """Options of DivideMix; defaults from Train_cifar.py of the released code."""
+
+    warm_up: Share = 10 / 300  # share of the schedule of cross-entropy on all labels; CIFAR-10's, for CIFAR-100 30 / 300
+    p_threshold: Share = 0.5  # w above which a label is believed
+    temperature: Positive = 0.5  # T; below 1 targets get sharper
+    alpha: Positive = 4.0  # of Beta(alpha, alpha)
+    unlabelled_weight: NonNegative = 25.0  # lambda_u; the code's default, and the only value that it uses on both CIFARs
+    ramp: Positive = 16 / 300  # share of the schedule, after the warm-up, in which lambda_u rises to its value
+
+
+def noisy_log_odds(losses: Tensor) -> Tensor:
+    """log((1 - w) / w), (N,) float64 on the CPU, of losses (N,): how much more likely each belongs to the mixture's upper half.
+
+    As log odds, since 1 - w would tie at 1 for all large losses.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    values = losses.detach().cpu().double()
+    scaled = ((values - values.min()) / (values.max() - values.min()).clamp(min=1e-12)).nan_to_num()[:, None].numpy()
+    mixture = GaussianMixture(n_components=2, max_iter=10, tol=1e-2, reg_covar=5e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # ten iterations are meant to be enough
+        mixture.fit(scaled)
+    mean, variance = torch.from_numpy(mixture.means_[:, 0]), torch.from_numpy(mixture.covariances_[:, 0, 0])
+    height = torch.from_numpy(mixture.weights_).log() - variance.log() / 2
+    log_density = height - (torch.from_numpy(scaled) - mean) ** 2 / (2 * variance)  # (N, 2)
+    low, high = (0, 1) if mean[0] <= mean[1] else (1, 0)
+    return log_density[:, high] - log_density[:, low]
+
+
+def mean_distribution(network: Classifier, views: tuple[Tensor, Tensor]) -> Tensor:
+    """What a network says on average, (B, K), of two views (B, C, H, W) of each image."""
+    return (network(views[0]).softmax(dim=1) + network(views[1]).softmax(dim=1)) / 2  # type: ignore[no-any-return]
+
+
+def wanted(own: Tensor, other: Tensor, labels: Tensor, clean: Tensor, labelled: Tensor, temperature: float) -> Tensor:
+    """The targets q (B, K): of two networks' distributions (B, K), labels (B,), w (B,) and who is labelled, (B,) bool."""
+    weight = clean[:, None].to(own.dtype)
+    refined = weight * F.one_hot(labels, own.shape[1]) + (1 - weight) * own
+    powered = torch.where(labelled[:, None], refined, (own + other) / 2) ** (1 / temperature)
+    return powered / powered.sum(dim=1, keepdim=True)
+
+
+def semi_supervised_losses(logits: Tensor, targets: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy over the labelled, squared error over the rest: two scalars, 0 for a group without images.
+
+    Logits and targets (B, K), labelled (B,) bool.
+    """
+    log_probability = logits.log_softmax(dim=1)
+    mask = labelled.to(logits.dtype)
+    entropy = -(targets * log_probability).sum(dim=1)
+    error = ((log_probability.exp() - targets) ** 2).mean(dim=1)
+    rest = 1 - mask
+    return (entropy * mask).sum() / mask.sum().clamp(min=1), (error * rest).sum() / rest.sum().clamp(min=1)
+
+
+def divergence_from_uniform(logits: Tensor) -> Tensor:
+    """KL(uniform || mean softmax), a scalar, of logits (B, K): large where the network answers with few classes only."""
+    B, K = logits.shape
+    log_mean = logits.log_softmax(dim=1).logsumexp(dim=0) - math.log(B)
+    return -(log_mean + math.log(K)).mean()
+
+
+class DivideMix(Method):
+    """DivideMix: two networks split the images for each other, and learn from those without labels as from guesses."""
+
+    name = "dividemix"
+    paper = Paper(
+        title="DivideMix: Learning with Noisy Labels as Semi-supervised Learning",
+        authors="Li, Socher and Hoi",
+        venue="ICLR 2020",
+        url="https://openreview.net/forum?id=HJgExaVtwr",
+        code="https://github.com/LiJunnan1992/DivideMix at d9d3058",
+    )
+    Config = DivideMixConfig
+    own_recipe = {
+        "epochs": 300,
+        "lr": 0.02,
+        "schedule": "step",
+        "decay": 0.1,
+        "milestones": (150 / 300,),
+        "shift": 4 / 32,
+    }
+    clean: Tensor
+
+    def __init__(self, task: Task, config: DivideMixConfig):
+        super().__init__(task, config)
+        self.first, self.second = Classifier(task, config), Classifier(task, config)
+        self.first_divided: int = math.ceil(config.warm_up * task.epochs)  # the epoch after the warm-up
+        self.register_buffer("clean", torch.ones(2, task.num_samples))  # w, by the first and by the second network's mixture
+
+    def log_odds(self, training_set: TrainingSet) -> Tensor:
+        """The log odds (2, N) of each label being wrong, by each network's losses on the plain images."""
+        found = []
+        for network in (self.first, self.second):
+            losses = [F.cross_entropy(network(b.images), b.labels, reduction="none") for b in training_set.batches()]
+            found.append(noisy_log_odds(torch.cat(losses)))
+        return torch.stack(found).to(self.clean)
+
+    def begin_epoch(self, epoch: int, training_set: TrainingSet) -> None:
+        if epoch >= self.first_divided:
+            clean = (-self.log_odds(training_set)).sigmoid()
+            nobody = (clean <= self.config.p_threshold).all(dim=1, keepdim=True)
+            self.clean.copy_(clean.masked_fill(nobody, 1))
+
+    def loss(
+        self, network: Classifier, peer: Classifier, clean: Tensor, views: tuple[Tensor, Tensor], labels: Tensor
+    ) -> Tensor:
+        """The loss of one network on two views of images with labels (B,), whose w (B,) are its peer's."""
+        labelled = clean > self.config.p_threshold
+        self.log("labelled", labelled)
+        with torch.no_grad():
+            own = mean_distribution(network, views)
+            was_training = peer.training
+            peer.eval()  # the code's modes: a network normalises by the batch, its peer by the running statistics
+            other = mean_distribution(peer, views)
+            peer.train(was_training)
+            targets = wanted(own, other, labels, clean, labelled, self.config.temperature).repeat(2, 1)
+        share = draw_share(self.config.alpha, targets.device)
+        share = torch.maximum(share, 1 - share)
+        partner = torch.randperm(len(targets), device=targets.device)
+        logits = network(blend(torch.cat(views), partner, share))
+        entropy, error = semi_supervised_losses(logits, blend(targets, partner, share), labelled.repeat(2))
+        passed = self.progress - self.first_divided / self.task.epochs
+        weight: float = self.config.unlabelled_weight * min(max(passed, 0.0) / self.config.ramp, 1.0)
+        return entropy + weight * error + divergence_from_uniform(logits)
+
+    def training_step(self, batch: Batch) -> Tensor:
+        # The two networks share no weight: the sum of their losses gives each its own gradient.
+        if self.epoch < self.first_divided:
+            logits = self.first(batch.images), self.second(batch.images)
+            return F.cross_entropy(logits[0], batch.labels) + F.cross_entropy(logits[1], batch.labels)
+        views = batch.images, batch.another_view()
+        clean = self.clean[:, batch.index]
+        return self.loss(self.first, self.second, clean[1], views, batch.labels) + self.loss(
+            self.second, self.first, clean[0], views, batch.labels
+        )
+
+    def predict(self, images: Tensor) -> Prediction:
+        logits = (self.first(images) + self.second(images)) / 2
+        return Prediction(logits, one_minus_largest(logits))
+
+    def noise_score(self, prediction: Prediction, training_set: TrainingSet) -> Tensor:
+        odds = self.log_odds(training_set)
+        # The log odds of the mean of both 1 - w: in the same order, and without ties.
+        return F.logsigmoid(odds).logsumexp(dim=0) - F.logsigmoid(-odds).logsumexp(dim=0)
+
+    def features(self, images: Tensor) -> Tensor:
+        return torch.cat([self.first.features(images), self.second.features(images)], dim=1)

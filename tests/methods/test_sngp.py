@@ -1,0 +1,219 @@
+"""SNGP: bounded norms, a posterior that knows its distance, and logits that shrink with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from stubs import Identity, Labels, batch, task, wave
+from torch import Tensor, nn
+
+from benchmark.contract import Batch, Task
+from benchmark.methods.sngp import SNGP, bound_norms, fourier_features, posterior_root
+
+# RandomFeatureGaussianProcess of edward2/jax/nn/random_feature.py at ee02560, in float64 (jax 0.4.35, flax 0.10.0): 24 random
+# features of 16, 7 outputs without bias, ridge 1; frequencies, phases, output weights and inputs are the waves of the test.
+# It was applied to the ten training inputs in parts of 7 and 3 with a mutable `laplace_covariance`, then to the four test
+# inputs; then mean_field_logits of edward2/jax/nn/utils.py, for pi / 8 and for 25.
+GOLDEN_GP = {
+    "variance": [4.33393726646, 7.301823493664, 8.638197355879, 3.177804314734],
+    "logits": [
+        -1.058990500723,
+        1.219492364259,
+        -1.195782040238,
+        0.991441126041,
+        -0.637336634789,
+        0.186958333921,
+        0.291661229199,
+    ],
+    math.pi / 8: [
+        -0.53849469578,
+        0.620109594231,
+        -0.60805293866,
+        0.504145964659,
+        -0.324084490867,
+        0.09506796433,
+        0.148309191424,
+    ],
+    25.0: [
+        -0.07816639635,
+        0.090013388624,
+        -0.088263277944,
+        0.073180429818,
+        -0.047043205741,
+        0.013799802,
+        0.021528150844,
+    ],
+}
+# SpectralNormalization of edward2/jax/nn/normalization.py at ee02560 with norm_multiplier 3 and one iteration, in float64, on
+# a Dense of 8 to 5 and on a 3x3 Conv of 3 to 4 (its default, the reshaped matrix); kernel and u are the waves of the test.
+# The second step is of the kernel that the first one gave. Of each: the new kernel's Frobenius norm and first entry, and u.
+GOLDEN_NORMS = {
+    (5, 8): [
+        (
+            3.0488675420066413,
+            0.4697971334897123,
+            [0.433596814016, 0.447192877236, 0.454011535405, 0.453949448754, 0.447007558235],
+        ),
+        (3.043838224077092, 0.46902217061770907, [0.439762504328, 0.45031206658, 0.454036951093, 0.4508807056, 0.440891164393]),
+    ],
+    (4, 3, 3, 3): [
+        (4.127379838080324, 0.38938135780908684, [0.453687309687, -0.630944338795, 0.002216663439, 0.629342635433]),
+        (3.8746353699527627, 0.3655371786835673, [0.544082025926, -0.515386602859, -0.171677068006, 0.639435988179]),
+    ],
+}
+
+
+class Images(Labels):
+    """A training set whose images are there."""
+
+    def __init__(self, images: Tensor):
+        super().__init__(torch.zeros(len(images), dtype=torch.long))
+        self.all = images
+
+    def batches(self, index=None, *, augmented=False):
+        assert not augmented
+        for part in torch.arange(len(self.all)).split(7):
+            yield Batch(self.all[part], self.labels[part], part, self)
+
+
+class Convolutions(Identity):
+    """A backbone with a convolution and a linear layer whose norms are far too large."""
+
+    def __init__(self):
+        super().__init__((8, 1, 1))
+        self.conv, self.linear, self.norm = nn.Conv2d(8, 16, 1), nn.Linear(16, 8), nn.BatchNorm2d(8)
+        self.conv.weight.data *= 100
+        self.linear.weight.data *= 0.01
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(self.linear(self.conv(images).mean(dim=(2, 3)))[:, :, None, None])
+
+
+def sngp(make=None, **options) -> SNGP:
+    plain = task((8, 1, 1), 10)
+    return SNGP(Task(7, 10, (8, 1, 1), 12, 64, make or plain.make_backbone), SNGP.Config(**{"hidden": 64, **options})).train()
+
+
+@torch.no_grad()
+def step(method: SNGP) -> None:
+    """As the harness does."""
+    method.after_step()
+
+
+def close(found, wanted) -> None:
+    torch.testing.assert_close(found.detach(), torch.tensor(wanted, dtype=torch.float64), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("mean_field", [math.pi / 8, 25.0])
+def test_posterior_and_prediction_equal_the_released_code(mean_field):
+    method = SNGP(task((16, 1, 1), 10), SNGP.Config(hidden=24, mean_field=mean_field)).double().eval()
+    method.frequencies.copy_(wave(24, 16, f=0.7, a=0.4))
+    method.phases.copy_(wave(24, f=0.45, a=3.0))
+    method.beta.weight.data = wave(7, 24, f=0.9, a=0.5)
+    test = wave(4, 16, f=0.91)[:, :, None, None]
+    close(method.predict(test).logits[1], GOLDEN_GP["logits"])  # before the end, the variance is 0
+    method.end_training(Images(wave(10, 16, f=0.37)[:, :, None, None]), None)
+    phi = method.phi(test)
+    close((phi @ method.root.mT).square().sum(dim=1), GOLDEN_GP["variance"])
+    close(method.predict(test).logits[1], GOLDEN_GP[mean_field])
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (4, 3, 3, 3)])
+def test_the_bound_equals_the_released_code(shape):
+    weight, left = wave(*shape, f=0.77, a=2.0), wave(shape[0], f=0.31)
+    for norm, first, u in GOLDEN_NORMS[shape]:
+        bound_norms([weight], [left], 3.0)
+        close(weight.norm(), norm)
+        close(weight.flatten()[0], first)
+        close(left, u)
+
+
+def test_after_enough_steps_no_norm_is_over_the_bound_and_small_ones_are_as_they_were():
+    method = sngp(Convolutions)
+    small = method.backbone.linear.weight.clone()
+    assert torch.linalg.matrix_norm(method.backbone.conv.weight.flatten(1), 2) > 60
+    for _ in range(60):
+        step(method)
+    norm = torch.linalg.matrix_norm(method.backbone.conv.weight.flatten(1), 2)
+    torch.testing.assert_close(norm, torch.tensor(6.0), rtol=1e-3, atol=0)
+    assert torch.equal(method.backbone.linear.weight, small)
+    assert torch.equal(method.backbone.norm.weight, torch.ones(8))
+    assert "largest_norm" in method.logged
+
+
+def test_a_weight_of_nothing_but_zeros_stays_one():
+    weight, left = torch.zeros(3, 4), torch.randn(3)
+    bound_norms([weight], [left], 6.0)
+    assert torch.equal(weight, torch.zeros(3, 4))
+    torch.testing.assert_close(left.norm(), torch.tensor(1.0))  # and may be estimated once it is something else
+
+
+def test_a_backbone_without_layers_has_nothing_to_bound():
+    method = sngp()
+    step(method)
+    assert "largest_norm" not in method.logged
+
+
+def test_estimates_of_the_norms_outlive_a_checkpoint():
+    method = sngp(Convolutions)
+    before = method.left.clone()
+    step(method)
+    assert not torch.equal(method.left, before)
+    assert torch.equal(method.state_dict()["left"], method.left)
+
+
+def test_random_features_have_the_radial_kernel():
+    """2 / M phi phi' is exp(-|x - x'|^2 / (2 l^2)), x the features at length 1 after their mean is taken off."""
+    features, l, M = wave(5, 16, f=0.37).float(), 0.9, 200_000  # noqa: E741
+    x = nn.functional.normalize(features - features.mean(dim=1, keepdim=True))
+    kernel = (-torch.cdist(x, x).square() / (2 * l**2)).exp()
+    method = SNGP(task((16, 1, 1), 5), SNGP.Config(hidden=1, length_scale=l))
+    del method.frequencies
+    phi = fourier_features(features, torch.randn(M, 16) / (l * 4), 2 * math.pi * torch.rand(M))
+    torch.testing.assert_close(2 / M * phi @ phi.T, kernel, rtol=0, atol=0.02)
+
+
+def test_the_posterior_is_the_inverse_by_definition():
+    phi = wave(30, 12, f=0.37)
+    covariance = 0.5 * np.linalg.inv(0.5 * np.eye(12) + phi.numpy().T @ phi.numpy())
+    root = posterior_root(phi.T @ phi, 0.5)
+    np.testing.assert_allclose(root.T @ root, covariance, rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_far_from_the_training_images_is_flattened_and_nothing_changes_its_class():
+    method, near = sngp(hidden=256, mean_field=25.0).eval(), torch.randn(1, 8, 1, 1) + 0.01 * torch.randn(40, 8, 1, 1)
+    images = torch.cat([near[:1], -near[:1]])
+    before = method.predict(images)
+    method.end_training(Images(near), None)
+    after = method.predict(images)
+    shrunk = after.logits.norm(dim=1) / before.logits.norm(dim=1)
+    assert shrunk[0] > 0.6
+    assert shrunk[1] < 0.05
+    assert torch.equal(after.logits.argmax(dim=1), before.logits.argmax(dim=1))
+    assert after.uncertainty[1] > 0.99 * math.log(7)
+
+
+def test_frequencies_and_phases_are_kept_and_not_trained():
+    method = sngp()
+    assert {name for name, _ in method.named_parameters()} == {"beta.weight"}
+    assert {"frequencies", "phases", "left", "root"} <= method.state_dict().keys()
+
+
+def test_training_is_cross_entropy_of_the_posteriors_mode():
+    method, images = sngp(mean_field=25.0), torch.randn(10, 8, 1, 1)
+    labels = torch.arange(10) % 7
+    wanted = nn.functional.cross_entropy(method.beta(method.phi(images)), labels)
+    torch.testing.assert_close(method.training_step(batch(images, labels)), wanted)
+    method.end_training(Images(images), None)
+    assert method.root.norm() > 0
+    torch.testing.assert_close(method.training_step(batch(images, labels)), wanted)
+
+
+def test_one_image_is_enough():
+    logits, uncertainty = sngp().eval().predict(torch.randn(1, 8, 1, 1))
+    assert logits.shape == (1, 7)
+    assert uncertainty.shape == (1,)
+    assert logits.dtype == uncertainty.dtype == torch.float32
