@@ -48,7 +48,7 @@ class Recipe:
 
 
 OWN = "paper"
-"""The recipe that every method brings itself: `common` with the method's `own_recipe`."""
+"""The recipe that every method brings itself: `SGD_RECIPE` with the method's `own_recipe`, or `common` where it has none."""
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -56,9 +56,9 @@ RECIPES: Mapping[str, Recipe] = {
         name="common",
         epochs=12,
         batch_size=64,
-        optimizer="sgd",
-        lr=0.1,
-        weight_decay=5e-4,
+        optimizer="adam",
+        lr=2e-3,
+        weight_decay=1e-4,
         momentum=0.9,
         schedule="one-cycle",
         warmup=0.15,
@@ -72,14 +72,19 @@ RECIPES: Mapping[str, Recipe] = {
     ),
 }
 
+SGD_RECIPE = replace(RECIPES["common"], name=OWN, optimizer="sgd", lr=0.1, weight_decay=5e-4)
+"""What most papers' own recipes have in common, and so what each one's `own_recipe` starts from."""
+
 
 def recipe(
     name: str, epochs: int | None = None, batch_size: int | None = None, own: Mapping[str, Any] = MappingProxyType({})
 ) -> Recipe:
-    """A named recipe with its epochs or batch size replaced; `own` is what `paper` changes in `common`. Raises BadInput."""
+    """A named recipe with its epochs or batch size replaced; `own` is a method's, for the recipe `paper`. Raises BadInput."""
     if name not in (*RECIPES, OWN):
         raise unknown("recipe", name, [*RECIPES, OWN])
-    base = replace(RECIPES["common"], name=OWN, **own) if name == OWN else RECIPES[name]
+    base = RECIPES["common" if name == OWN else name]
+    if name == OWN and own:
+        base = replace(SGD_RECIPE, **own)
     changes = {"epochs": epochs, "batch_size": batch_size}
     given = {k: v for k, v in changes.items() if v is not None and v != getattr(base, k)}
     told = [f"{k}={v}" for k, v in given.items() if k != "epochs" or name == OWN]

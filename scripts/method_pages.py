@@ -15,6 +15,7 @@ from benchmark.contract import Method
 from benchmark.contract.privilege import PRIVILEGES
 from benchmark.contract.registry import load_plugins
 from benchmark.report.published import published
+from benchmark.spec import Recipe, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- methods: written by scripts/method_pages.py -->", "<!-- end of methods -->"
@@ -69,8 +70,29 @@ def _default(value: object) -> str:
 
 
 def _recipe(method: type[Method]) -> str:
-    changes = ", ".join(f"{name} {_default(value)}" for name, value in {**method.own_recipe, **method.own_options}.items())
-    return f"`--recipe paper` changes in `common`: {changes}." if changes else "As `common`."
+    if not method.own_recipe:
+        return "As `common`: nothing else is known of it, or nothing that is not `common`'s."
+    told = recipe("paper", own=method.own_recipe)
+    words = [f"{told.epochs} epochs of batches of {told.batch_size}", told.optimizer]
+    words += [f"momentum {told.momentum:g}"] if told.optimizer == "sgd" else []
+    words += [f"rate {told.lr:g}", f"weight decay {told.weight_decay:g}", f"schedule {told.schedule}{_schedule(told)}"]
+    words += [f"flip {told.flip:g}", f"shift {told.shift:.3g}", f"erase {told.erase:g}"]
+    options = "".join(f", option {name} {_default(value)}" for name, value in method.own_options.items())
+    return f"`--recipe paper`: {', '.join(words)}{options}."
+
+
+def _schedule(told: Recipe) -> str:
+    match told.schedule:
+        case "one-cycle":
+            return f" (rising for {told.warmup:g})"
+        case "cosine":
+            return f" ({told.cycles} cycle{'s' if told.cycles > 1 else ''}, down to {told.floor:.3g})"
+        case "exponential":
+            return f" (times {told.decay:g} an epoch)"
+        case "step":
+            return f" (times {told.decay:g} at {', '.join(f'{m:.3g}' for m in told.milestones)} of the schedule)"
+        case "constant":
+            return ""
 
 
 def _published(method: type[Method]) -> str:

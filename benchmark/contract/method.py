@@ -120,7 +120,7 @@ class Method(nn.Module):
     paper: ClassVar[Paper]
     Config: ClassVar[type] = NoOptions  #: a frozen dataclass of options, set with `--set NAME.OPTION=VALUE`
     own_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """How its paper trains, for `--recipe paper`: the fields of `spec.Recipe` that differ from the recipe `common`."""
+    """How its paper trains, for `--recipe paper`: the fields of `spec.Recipe` that differ from `spec.SGD_RECIPE`."""
     own_options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Options that belong to that recipe, where they are not the defaults."""
     privilege: ClassVar[tuple[str, ...]] = ()  #: of `PRIVILEGES`; such a variant is named like `co-teaching:oracle`
