@@ -22,7 +22,9 @@ Deviations (the released code is followed):
 - lambda_u is set per dataset and noise rate (0 to 150); here one value serves for all, see `unlabelled_weight`.
 - At 90 % noise the code averages the losses over five epochs and takes a threshold of 0.6, and where noise is not symmetric it
   punishes confidence in the warm-up. A method that is not told the noise cannot know when; none of it is done.
-- The code's warm-up has batches of 128, here it has those of the recipe.
+- The code warms up for 10 of 300 epochs, and its networks have then taken 3,900 steps. That share of a short schedule ends
+  before they know anything, and what they then tell each other is chance (faces, 12 epochs, 30 % noise: 15 % right, against
+  73 % after a third). Default: a third; with `--recipe paper`, the code's. Batches are always those of the recipe, there 128.
 - Where a mixture would leave no image labelled, all are, with w = 1.
 """
 
@@ -47,7 +49,7 @@ from .mixup import blend, draw_share
 class DivideMixConfig:
     """Options of DivideMix; defaults from Train_cifar.py of the released code."""
 
-    warm_up: Share = 10 / 300  # share of the schedule of cross-entropy on all labels; CIFAR-10's, for CIFAR-100 30 / 300
+    warm_up: Share = 1 / 3  # share of the schedule of cross-entropy on all labels; the code's is 10 / 300 on CIFAR-10
     p_threshold: Share = 0.5  # w above which a label is believed
     temperature: Positive = 0.5  # T; below 1 targets get sharper
     alpha: Positive = 4.0  # of Beta(alpha, alpha)
@@ -129,6 +131,7 @@ class DivideMix(Method):
         "milestones": (150 / 300,),
         "shift": 4 / 32,
     }
+    own_options = {"warm_up": 10 / 300}
     clean: Tensor
 
     def __init__(self, task: Task, config: DivideMixConfig):
