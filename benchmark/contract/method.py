@@ -103,8 +103,8 @@ class Paper:
         return f"{self.authors}. {self.title}. {self.venue}."
 
 
-HISTORY = ("epoch", "stage", "loss", "samples", "seconds", "test_accuracy", "validation_accuracy")
-"""The history's own columns."""
+HISTORY = ("epoch", "epochs", "stage", "loss", "samples", "seconds", "test_accuracy", "validation_accuracy")
+"""The history's own columns; epochs are counted over all stages, and `epochs` says how many there will be."""
 
 
 class Method(nn.Module):

@@ -34,6 +34,7 @@ _TITLES = {
     "images_per_second": "images/s",
     "peak_memory_mb": "peak MB",
 }
+_COST_TITLES = {"networks": "networks", "train_seconds": "seconds"}
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,16 @@ def tables(results: Sequence[Result]) -> list[Table]:
 
 
 def headline(group: Sequence[Result], metric: str, title: str) -> Table:
-    """Methods down, noises across."""
+    """Methods down, noises across, then what a method costs: its networks, and the mean time that a run of it trains."""
     noises = _grouped(group, _noise)
     one_kind = len({result.spec.noise_kind for result in group}) == 1
-    columns = ("method", *(_noise_title(members, short=one_kind) for members in noises.values()))
+    columns = ("method", *(_noise_title(members, short=one_kind) for members in noises.values()), *_COST_TITLES.values())
     rows = []
     counts = {n for cell in _grouped(group, lambda r: (*_noise(r), *_method(r))).values() if (n := len(_values(cell, metric)))}
     for of_method in _grouped(group, _method).values():
         cells = [[r for r in of_method if _noise(r) == noise] for noise in noises]
-        rows.append((_method_title(of_method[0]), *(_cell(cell, metric, counted=len(counts) > 1) for cell in cells)))
+        accuracies = [_cell(cell, metric, counted=len(counts) > 1) for cell in cells]
+        rows.append((_method_title(of_method[0]), *accuracies, *(_mean_text(of_method, cost) for cost in _COST_TITLES)))
     kind = f"Noise {group[0].spec.noise_kind}, " if one_kind else "Several kinds of noise, "
     caption = f"{kind}{_spread(counts)}, last epoch.{_told_more(group)}"
     return Table(f"{title}: {_setting_title(group[0])}", columns, tuple(rows), caption)

@@ -89,7 +89,7 @@ class Progress:
                     self._rows[key] = []
                 if self._live is None:
                     for row in rows[len(self._rows[key]) :]:
-                        print(f"  {run_label(job)}: {_epoch_text(row, job)}", file=sys.stderr, flush=True)
+                        print(f"  {run_label(job)}: {_epoch_text(row)}", file=sys.stderr, flush=True)
                 self._rows[key] = rows
                 if key in self._ended:
                     self._shown.add(key)
@@ -106,22 +106,25 @@ class Progress:
             rows = self._rows[key]
             status = self._ended.get(key, "running" if rows else "")
             if status == "running":
-                table.add_row(run_label(job), status, _epoch_text(rows[-1], job))
+                table.add_row(run_label(job), status, _epoch_text(rows[-1]))
         return table
 
     def _caption(self) -> str:
         ended = list(self._ended.values())
         epochs = sum(len(rows) for rows in self._rows.values())
-        wanted = sum(job.spec.recipe.epochs for job in self._jobs.values())
+        # What has not begun counts as its recipe says, though a method may train for longer.
+        wanted = sum(
+            int(rows[0]["epochs"]) if (rows := self._rows[key]) else job.spec.recipe.epochs for key, job in self._jobs.items()
+        )
         seconds = time.monotonic() - self._started
         left = f", about {_duration(seconds * (wanted - epochs) / epochs)} left" if 0 < epochs < wanted else ""
         failed = f", {ended.count('failed')} failed" if "failed" in ended else ""
         return f"{ended.count('finished')} of {len(self._jobs)} finished{failed}{left}"
 
 
-def _epoch_text(row: dict[str, str], job: Job) -> str:
+def _epoch_text(row: dict[str, str]) -> str:
     return (
-        f"epoch {row['epoch']}/{job.spec.recipe.epochs}, loss {float(row['loss']):.3f}, "
+        f"epoch {row['epoch']}/{row['epochs']}, loss {float(row['loss']):.3f}, "
         f"test accuracy {float(row['test_accuracy']):.1f} %, {float(row['seconds']):.1f} s"
     )
 

@@ -170,7 +170,14 @@ class Trainer:
         seconds = time.perf_counter() - started
         self.seconds += seconds
         samples = sum(len(index) for index in batches)
-        row = {"epoch": epoch + 1, "stage": stage, "loss": mean_loss, "samples": samples, "seconds": seconds}
+        row = {
+            "epoch": epoch + 1,
+            "epochs": self.epochs,
+            "stage": stage,
+            "loss": mean_loss,
+            "samples": samples,
+            "seconds": seconds,
+        }
         return row | {name: float(value / count) for name, (value, count) in method.logged.items()}
 
     def _batches(self, chosen: Tensor | None, epoch: int) -> list[Tensor]:

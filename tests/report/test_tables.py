@@ -12,11 +12,18 @@ from benchmark.report.tables import render, tables
 BASE = dataclasses.replace(SPEC, options={})
 
 
+COSTS = ("1", "10.0")
+
+
 def result(
     method="scn", seed=0, status="finished", accuracy=80.0, rate=0.2, imbalance=1.0, error=None, privilege=(), **changes
 ):
     spec = dataclasses.replace(BASE, method=method, seed=seed, noise_rate=rate, **changes)
-    metrics = {"acc_last": accuracy, "macro_acc": accuracy - 5, "nll": 0.5} if status == "finished" else {}
+    metrics = (
+        {"acc_last": accuracy, "macro_acc": accuracy - 5, "nll": 0.5, "networks": 1, "train_seconds": 9.96}
+        if status == "finished"
+        else {}
+    )
     return Result(
         spec=spec,
         key=f"{method}{seed}",
@@ -40,13 +47,13 @@ def headline(*results):
 
 def test_a_cell_is_mean_and_sample_deviation_over_seeds():
     table = headline(result(accuracy=80.0), result(seed=1, accuracy=82.0))
-    assert table.rows == (("scn", "81.00 ± 1.41"),)
+    assert table.rows == (("scn", "81.00 ± 1.41", *COSTS),)
     assert "mean ± standard deviation over 2 seeds, last epoch" in table.caption
 
 
 def test_cells_of_different_counts_say_so():
     table = headline(result(accuracy=80.0), result(seed=1, accuracy=82.0), result("ce", seed=5))
-    assert table.rows == (("scn", "81.00 ± 1.41 (n = 2)"), ("ce", "80.00 (n = 1)"))
+    assert table.rows == (("scn", "81.00 ± 1.41 (n = 2)", *COSTS), ("ce", "80.00 (n = 1)", *COSTS))
     assert "over as many seeds as n says" in table.caption
     apart = headline(result(), result(seed=1, rate=0.3))
     assert "one seed" in apart.caption
@@ -54,14 +61,14 @@ def test_cells_of_different_counts_say_so():
 
 def test_one_seed_has_no_spread():
     table = headline(result())
-    assert table.rows == (("scn", "80.00"),)
+    assert table.rows == (("scn", "80.00", *COSTS),)
     assert "no spread" in table.caption
 
 
 def test_what_failed_or_is_missing_says_so():
     failed = result("ce", status="failed", error="the loss was nan")
     table = headline(failed, result("rul", status="missing"), result(), result(seed=1, status="failed"))
-    assert table.rows == (("ce", "failed"), ("rul", "missing"), ("scn", "80.00 (1 of 2)"))
+    assert table.rows == (("ce", "failed", "", ""), ("rul", "missing", "", ""), ("scn", "80.00 (1 of 2)", *COSTS))
 
 
 def test_nothing_is_averaged_over_more_than_the_seed():
@@ -78,7 +85,7 @@ def test_nothing_is_averaged_over_more_than_the_seed():
         result(validation=0.1),
     ]
     headlines = [table for table in tables(different) if table.title.startswith("Test accuracy")]
-    cells = [cell for table in headlines for row in table.rows for cell in row[1:]]
+    cells = [cell for table in headlines for row in table.rows for cell in row[1:-2]]
     assert [cell for cell in cells if cell] == ["80.00"] * len(different)
 
 
@@ -103,6 +110,8 @@ def test_headers_give_the_realised_rate():
         "method",
         "20 % (realised 20.00 %)",
         "30 % (realised 30.00 %)",
+        "networks",
+        "seconds",
     )
 
 
@@ -120,7 +129,7 @@ def test_all_formats_of_one_table():
     assert "\\toprule" in texts["tex"]
     assert "&lt;i&gt;" in texts["html"]
     assert "<i>" not in texts["html"]
-    assert "a|b_50%&<i>,80.00" in texts["csv"]
+    assert "a|b_50%&<i>,80.00,1,10.0" in texts["csv"]
 
 
 def test_the_columns_of_results_csv_are_the_designs_in_its_order():
@@ -142,32 +151,34 @@ def test_the_headline_in_all_formats_to_the_letter():
     caption = "Noise symmetric, one seed (no spread can be given), last epoch."
     assert texts["md"] == (
         f"**Test accuracy (%): {SETTING}**\n\n"
-        "| method   |   20 % (realised 20.00 %) |\n"
-        "|:---------|--------------------------:|\n"
-        "| ce       |            79.00 (1 of 2) |\n"
-        "| a\\|b     |                    failed |\n\n"
+        "| method   |   20 % (realised 20.00 %) |   networks |   seconds |\n"
+        "|:---------|--------------------------:|-----------:|----------:|\n"
+        "| ce       |            79.00 (1 of 2) |          1 |      10.0 |\n"
+        "| a\\|b     |                    failed |            |           |\n\n"
         f"{caption}\n\n"
         "Failed: a|b, symmetric 20 % (realised 20.00 %), seed 0: nan\n\n"
         "1 of 3 runs are missing; this command runs them: THE COMMAND\n"
     )
     assert texts["csv"] == (
-        f'"# Test accuracy (%): {SETTING}. {caption}"\nmethod,20 % (realised 20.00 %)\nce,79.00 (1 of 2)\na|b,failed\n'
+        f'"# Test accuracy (%): {SETTING}. {caption}"\n'
+        "method,20 % (realised 20.00 %),networks,seconds\nce,79.00 (1 of 2),1,10.0\na|b,failed,,\n"
     )
     assert texts["tex"] == (
         "\\begin{table}\n\\centering\n"
         f"\\caption{{Test accuracy (\\%): {SETTING}. {caption}}}\n"
-        "\\begin{tabular}{lr}\n\\toprule\n"
-        " method   &   20 \\% (realised 20.00 \\%) \\\\\n\\midrule\n"
-        " ce       &            79.00 (1 of 2) \\\\\n"
-        " a|b      &                    failed \\\\\n"
+        "\\begin{tabular}{lrrr}\n\\toprule\n"
+        " method   &   20 \\% (realised 20.00 \\%) &   networks &   seconds \\\\\n\\midrule\n"
+        " ce       &            79.00 (1 of 2) &          1 &      10.0 \\\\\n"
+        " a|b      &                    failed &            &           \\\\\n"
         "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
     )
     html = " ".join(texts["html"].split()).replace("> ", ">").replace(" <", "<")
     assert html.startswith('<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Results</title>')
     right = '<t{0} style="text-align: right;">{1}</t{0}>'.format
     assert f"<h2>Test accuracy (%): {SETTING}</h2>" in html
-    assert f"<tr><th>method</th>{right('h', '20 % (realised 20.00 %)')}</tr>" in html
-    assert f"<tr><td>ce</td>{right('d', '79.00 (1 of 2)')}</tr><tr><td>a|b</td>{right('d', 'failed')}</tr>" in html
+    assert f"<tr><th>method</th>{right('h', '20 % (realised 20.00 %)')}{right('h', 'networks')}" in html
+    assert f"<tr><td>ce</td>{right('d', '79.00 (1 of 2)')}{right('d', '1')}{right('d', '10.0')}</tr>" in html
+    assert f"<tr><td>a|b</td>{right('d', 'failed')}" in html
     assert f"<p>{caption}</p><p>Failed: a|b, symmetric 20 % (realised 20.00 %), seed 0: nan</p>" in html
 
 
@@ -176,4 +187,4 @@ def test_a_file_of_any_name_makes_a_sound_markdown_table():
     odd = dataclasses.replace(odd, realised=0.2)
     lines = render([headline(odd)], [odd], "")["md"].splitlines()
     bars = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
-    assert bars == [3, 3, 3]
+    assert bars == [5, 5, 5]
