@@ -17,7 +17,8 @@ labels, and what it remembers would speak for them; the networks of the folds ca
 
 Deviations (cleanlab, by which the authors replace their first code, is followed where it and the paper differ):
 - The paper trains the folds' networks for the whole schedule; here for the share `fold_share`, or it would cost four times as
-  much as any other method. The authors' script takes each one's best epoch by test accuracy; here, the last.
+  much as any other method; with `--recipe paper`, for all of it. The authors' script takes each one's best epoch by test
+  accuracy; here, the last.
 - Where several classes reach their thresholds the paper counts the most probable of them, cleanlab the most probable of all.
 - cleanlab never empties a class; the paper says nothing of it.
 - The authors' script weights class k by its number of labels over that of the labels kept; the paper and cleanlab as above.
@@ -79,6 +80,7 @@ class ConfidentLearning(Classifier):
         "decay": 0.1,
         "shift": 1 / 8,
     }
+    own_options = {"fold_share": 1.0}
 
     fold: Tensor
     probability: Tensor

@@ -12,6 +12,7 @@ Deviations:
 - No official code was released; the unofficial dul-pytorch is followed for the heads and for the KL term (summed over
   dimensions, averaged over the batch). It ships lambda = 0 with the comment that 0.01 is the default: 0.01 is used.
 - The paper's classifier is a margin softmax over face identities; here, a linear layer over the classes.
+- `own_recipe` is that of dul-pytorch's train_cls_config.py, but for Nesterov's momentum.
 - The embedding has 64 dimensions, as RUL's copy of these heads, not the 512 of face recognition.
 """
 
@@ -54,6 +55,14 @@ class DUL(Method):
         code="https://github.com/Ontheway361/dul-pytorch at 2277b30 (unofficial)",
     )
     Config = DULConfig
+    own_recipe = {
+        "epochs": 50,
+        "batch_size": 512,
+        "schedule": "step",
+        "decay": 0.3,
+        "milestones": (12 / 50, 20 / 50, 30 / 50, 42 / 50),
+        "shift": 0.0,
+    }
 
     def __init__(self, task: Task, config: DULConfig):
         super().__init__(task, config)

@@ -15,6 +15,8 @@ Deviations (the released code is followed where the two differ):
 - The paper relabels within the low-importance group, the code every sample; `relabel_group` chooses, default the code's.
 - The paper weighs CE against L_RR by gamma; the code adds them one to one.
 - margin_1 is 0.15 in the paper (batch 1024); the code's README gives 0.07 for a batch of 64, nearer to the common recipe's.
+- The code mirrors an image with probability 0.25, with the same probability adds normal noise of variance 30 (in grey levels)
+  instead, and never shifts it. `own_recipe` has no noise.
 - The code relabels from epoch 10 of 70, after nine have passed: `relabel_from` is that share of the schedule.
 - The code rewrites a relabelled image's label in the training set; here in a buffer of the method, with the same effect.
 """
@@ -79,6 +81,8 @@ class SCN(Method):
         "weight_decay": 1e-4,
         "schedule": "exponential",
         "decay": 0.9,
+        "flip": 0.25,
+        "shift": 0.0,
         "erase": 0.5,
     }
 

@@ -79,6 +79,7 @@ def begin(method: ConfidentLearning, stage: int, images: Images) -> Tensor:
 def test_every_fold_takes_its_share_of_the_schedule_and_the_last_network_all_of_it() -> None:
     assert learner().stages(12) == [6, 6, 6, 6, 12]
     assert learner(folds=2, fold_share=1.0).stages(12) == [12, 12, 12]
+    assert learner(**ConfidentLearning.own_options).stages(12) == [12, 12, 12, 12, 12]
     assert learner(epochs=1).stages(1) == [1, 1, 1, 1, 1]
 
 

@@ -41,6 +41,11 @@ def test_the_loss_equals_the_released_code(kind, risk):
         torch.testing.assert_close(found.detach(), torch.tensor(wanted, dtype=torch.float64), rtol=1e-7, atol=1e-11)
 
 
+def test_the_defaults_are_the_notebooks_with_eq_4_but_for_the_annealing():
+    assert EDL.Config() == EDL.Config(evidence="exp", risk="cross-entropy", annealing=1.0)
+    assert EDL.Config(**EDL.own_options) == EDL.Config(evidence="exp", risk="cross-entropy", annealing=10 / 50)
+
+
 def test_evidence_is_never_negative_and_exp_is_cut_off():
     logits = torch.tensor([[-1000.0, -1.0, 0.0, 1.0, 1000.0]])
     for kind in ("exp", "softplus", "relu"):
