@@ -19,6 +19,8 @@ Deviations (the released code is followed where it and the paper differ):
 - The code leaves the first epoch out of the AUM, as here, where there is another, and rounds logits to 16 bits.
 - The measuring networks train at the peak rate throughout, as in the code. There they have half of the last one's epochs, in
   batches of 64 to its 256, and so twice its steps; here batches are of one size, and `measure_share` is 1.
+- The code leaves removed images in the batches of the last network, where they count in the batch norms, with weight 0 in the
+  loss; here batches are made of the others, and an epoch has fewer. Its momentum is Nesterov's.
 - A class of which nothing would be left keeps its image with the highest AUM.
 """
 

@@ -77,6 +77,12 @@ def test_every_stages_output_is_dropped_once_and_the_features_too():
         assert 0.25 < share < 0.75
 
 
+def test_by_default_a_tenth_is_dropped_and_ten_passes_are_made():
+    assert MCDropout.Config() == MCDropout.Config(rate=0.1, passes=10, uncertainty="entropy")
+    dropping = mc_dropout()
+    assert 0.08 < (dropping.dropout(torch.ones(500, 40)) == 0).float().mean() < 0.12
+
+
 def test_hooks_add_no_state_and_a_deep_copy_has_its_own():
     dropping = mc_dropout(rate=0.5).eval()
     names = {name.split(".")[0] for name in dropping.state_dict()}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-from stubs import batch, task
+from stubs import Labels, batch, task
+from torch import nn
 from torch.nn import functional as F
 
+from benchmark.contract import Prediction
+from benchmark.methods._relabel import relabel_margin
 from benchmark.methods.rul import RUL, RULRelabel, add_up_loss, mix_by_uncertainty
 
 
@@ -85,3 +89,29 @@ def test_the_loss_believes_the_relabelled_labels():
     method.epoch = 60
     assert method.training_step(step) > 19
     assert method.training_step(step) < 1
+
+
+def test_an_image_is_relabelled_by_its_own_prediction_not_by_its_mixtures(monkeypatch: pytest.MonkeyPatch):
+    """Each image shows its class clearly, and the image after it has nearly all of its mixture."""
+    method = RULRelabel(task((7, 1, 1), 7), RULRelabel.Config(dim=7)).train()
+    method.mu, method.logvar = nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Linear(7, 1))
+    method.logvar[1].weight.data = 9.0 * torch.arange(7.0)[None]
+    method.classifier.weight.data, method.classifier.bias.data = 20 * torch.eye(7), torch.zeros(7)
+    monkeypatch.setattr(torch, "randperm", lambda n, **_: (torch.arange(n) + 1) % n)
+    step = batch(torch.eye(7)[:, :, None, None], (torch.arange(7) + 3) % 7)
+    method.begin_stage(0, step.training_set)
+    method.epoch = 60
+    method.training_step(step)
+    assert torch.equal(method.relabelling.labels, torch.arange(7))
+
+
+def test_the_noise_score_judges_the_given_labels_not_those_that_replaced_them():
+    method = RULRelabel(task((8, 3, 3), 12), RULRelabel.Config()).eval()
+    given = Labels(torch.arange(12) % 7)
+    method.begin_stage(0, given)
+    logits = 5 * F.one_hot((torch.arange(12) + (torch.arange(12) < 4)) % 7, 7).float() + torch.rand(12, 7)
+    method.relabelling.update(torch.arange(12), logits)
+    assert (method.relabelling.labels != given.labels).sum() == 4
+    score = method.noise_score(Prediction(logits, torch.zeros(12)), given)
+    torch.testing.assert_close(score, relabel_margin(logits, given.labels))
+    assert score[:4].min() > 0.5 > 0 > score[4:].max()

@@ -104,6 +104,11 @@ def test_a_share_of_the_training_images_is_held_out_all_along(samples, share, co
     assert torch.equal(method.state_dict()["held_out"], method.held_out)
 
 
+def test_by_default_a_tenth_is_held_out():
+    method, _ = started()
+    assert method.held_out.sum() == 4
+
+
 def test_until_the_end_the_temperature_is_one():
     method, training_set = started()
     torch.testing.assert_close(method.predict(training_set.all).logits, training_set.all[:, :, 0, 0])
