@@ -19,7 +19,7 @@ Deviations (the released code is followed where it and the paper differ):
 - The code leaves the first epoch out of the AUM, as here, where there is another, and rounds logits to 16 bits.
 - The measuring networks train at the peak rate throughout, as in the code. There they have half of the last one's epochs, in
   batches of 64 to its 256, and so twice its steps; here batches are of one size, and `measure_share` is 1.
-- A class of which nothing would be left keeps its image with the highest AUM.
+- A class of which nothing would be left keeps its image with the highest AUM. The code steps with Nesterov's momentum.
 """
 
 from __future__ import annotations

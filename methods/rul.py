@@ -13,6 +13,7 @@ Deviations (the released code is followed where it and the paper differ):
 - "Add-up loss" is a sum in the paper's words; the code halves it: the same direction, half the scale against weight decay.
 - An image may meet itself (shares of one half), as in the code.
 - The code trains W at ten times the base rate; `classifier_lr` is that factor: 10 with `--recipe paper`, else 1.
+- The code mirrors a quarter of the images and adds Gaussian noise to another quarter; `own_recipe` has the former alone.
 - Under label noise the author adds SCN's relabelling, which was never released (issue 4 of the repository: "vital"). It is
   the separate method rul-relabel: SCN's rule and margin, on the unmixed prediction W mu of the training step.
 """
@@ -79,6 +80,8 @@ class RUL(Method):
         "weight_decay": 1e-4,
         "schedule": "exponential",
         "decay": 0.9,
+        "flip": 0.25,
+        "shift": 0.0,
         "erase": 0.5,
     }
     own_options = {"classifier_lr": 10.0}

@@ -17,6 +17,7 @@ Deviations (the released code is followed where the two differ):
 - margin_1 is 0.15 in the paper (batch 1024); the code's README gives 0.07 for a batch of 64, nearer to the common recipe's.
 - The code relabels from epoch 10 of 70, after nine have passed: `relabel_from` is that share of the schedule.
 - The code rewrites a relabelled image's label in the training set; here in a buffer of the method, with the same effect.
+- The code mirrors a quarter of the images and adds Gaussian noise to another quarter; `own_recipe` has the former alone.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class SCN(Method):
         "weight_decay": 1e-4,
         "schedule": "exponential",
         "decay": 0.9,
+        "flip": 0.25,
+        "shift": 0.0,
         "erase": 0.5,
     }
 

@@ -37,6 +37,11 @@ def test_steps_are_taken_at_the_milestones():
     assert schedule_factor(dataclasses.replace(COMMON, schedule="constant"), 0.9, 4) == 1
 
 
+def test_a_milestone_that_is_named_twice_counts_twice():
+    stepped = dataclasses.replace(COMMON, schedule="step", milestones=(0.5, 0.75, 0.75), decay=0.1)
+    assert [schedule_factor(stepped, p, 4) for p in (0.5, 0.74, 0.75)] == pytest.approx([0.1, 0.1, 0.001])
+
+
 def groups():
     a, b, c = (torch.nn.Parameter(torch.ones(1)) for _ in range(3))
     return [
