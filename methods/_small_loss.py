@@ -13,7 +13,9 @@ learn from all labels by cross-entropy, and at its end tau is
 with d the share of the given labels that a network contradicts, q that of the training images on which the two contradict each
 other. For a label is contradicted if it is wrong, or right and the network errs: d = tau + (1 - tau) * e. The share e of its
 errors is not known, but two networks that were trained alike differ about as often as one of them errs (Jiang, Nagarajan, Baek
-and Kolter, ICLR 2022). tau is held between 0 and `MOST_FORGOTTEN`.
+and Kolter, ICLR 2022). tau is held between 0 and `MOST_FORGOTTEN`. All this holds as long as few wrong labels are memorised:
+one that both networks know by heart is not counted, so tau comes out too small after a long warm-up. Half of the papers' 200
+epochs would be one: with `--recipe paper` the warm-up is a tenth.
 """
 
 from __future__ import annotations
@@ -91,6 +93,7 @@ class SmallLossPair(Method):
 
     Config: ClassVar[type] = SmallLossConfig
     own_recipe = OWN_RECIPE
+    own_options: ClassVar[Mapping[str, Any]] = {"warm_up": 0.1}  # of the variants that estimate tau
     tau: Tensor
 
     def __init__(self, task: Task, config: Any):

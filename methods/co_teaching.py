@@ -67,3 +67,4 @@ class CoTeachingOracle(CoTeaching):
     name = "co-teaching:oracle"
     Config: ClassVar[type] = OracleConfig
     privilege = ("noise_rate",)
+    own_options = {}

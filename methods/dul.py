@@ -54,6 +54,14 @@ class DUL(Method):
         code="https://github.com/Ontheway361/dul-pytorch at 2277b30 (unofficial)",
     )
     Config = DULConfig
+    own_recipe = {
+        "epochs": 50,
+        "batch_size": 512,
+        "schedule": "step",
+        "decay": 0.3,
+        "milestones": (12 / 50, 20 / 50, 30 / 50, 42 / 50),
+        "shift": 0.0,
+    }
 
     def __init__(self, task: Task, config: DULConfig):
         super().__init__(task, config)

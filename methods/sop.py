@@ -15,6 +15,9 @@ Deviations (the released code is followed):
   would be cross-entropy; nor would larger rates do, because growth compounds. So a visit makes max(1, round(300 / epochs))
   updates of u_i and v_i, with the logits held: as many in any schedule as there, and the code's one with its 300 epochs.
 - An update is the code's over a full batch of 128, rate / 128 times the gradient of the image's loss, for batches of any size.
+- In the code, noise comes up after 70 of 300 epochs, by when the networks are right of most images. That share of a short
+  schedule is too early, and what is then taken for noise stays (faces, 12 epochs, 30 % noise: 79.7 % right, with a warm-up
+  of a third 82.8 %). Default: a third; with `--recipe paper`, none, as the code.
 - The rates are tuned by dataset and noise. Those of the README's command for symmetric noise are taken for all (for asymmetric
   noise it has 0.1 and 100, and says that the paper's u had 1, before the code was changed). It runs config_cifar100.json, which
   is SOP+: consistency between two views (0.9), class balance (0.1) and AutoAugment are on. All three are left out here.
@@ -28,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, NonNegative, Paper, Positive, Prediction, Task, TrainingSet
+from benchmark.contract import Batch, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
 
 from ._classifier import Classifier
 
@@ -43,6 +46,7 @@ class SOPConfig:
     lr_u: NonNegative = 1.0  # rate of u by plain SGD over a batch of 128, constant
     lr_v: NonNegative = 10.0  # rate of v
     start: Positive = 1e-8  # standard deviation of u and v at the start
+    warm_up: Share = 1 / 3  # share of the schedule before noise is learned; the code's is 0, see the deviations
 
 
 def noise_terms(u: Tensor, v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,6 +109,7 @@ class SOP(Classifier):
         "floor": 0.0002 / 0.02,
         "shift": 4 / 32,
     }
+    own_options = {"warm_up": 0.0}
 
     u: Tensor
     v: Tensor
@@ -119,7 +124,8 @@ class SOP(Classifier):
         logits, u, v = self(batch.images), self.u[batch.index], self.v[batch.index]
         self.log("noise", torch.cat(noise_terms(u, v, batch.labels)).sum() / len(u))
         rates = self.config.lr_u, self.config.lr_v
-        self.u[batch.index], self.v[batch.index] = grown(u, v, logits.detach(), batch.labels, self.steps, *rates)
+        if self.progress >= self.config.warm_up:
+            self.u[batch.index], self.v[batch.index] = grown(u, v, logits.detach(), batch.labels, self.steps, *rates)
         return overparameterised_loss(logits, batch.labels, u, v)
 
     def noise_score(self, prediction: Prediction, training_set: TrainingSet) -> Tensor:

@@ -51,11 +51,19 @@ ROWS = [
         {0: 0.1, 149: 0.1, 150: 0.01, 224: 0.01, 225: 0.001},
     ),
     Row(  # the three main.py agree; from epoch 80 on the rate falls by the line that test_small_loss looks at
-        "co-teaching co-teaching:oracle co-teaching-plus co-teaching-plus:oracle jocor jocor:oracle",
+        "co-teaching:oracle co-teaching-plus:oracle jocor:oracle",
         "bhanML/Co-teaching at 7c7fbe2, xingruiyu/coteaching_plus at a68ed61, hongxin001/JoCoR at 86db359, main.py",
         *(200, 128, None, 0.0, 0.0),
         {0: 0.001, 79: 0.001},
         flip=0.0,
+    ),
+    Row(  # the warm-up is ours: the codes are told what it is there to find out
+        "co-teaching co-teaching-plus jocor",
+        "the same",
+        *(200, 128, None, 0.0, 0.0),
+        {0: 0.001, 79: 0.001},
+        flip=0.0,
+        options={"warm_up": 0.1},
     ),
     Row(
         "confident-learning",
@@ -69,6 +77,12 @@ ROWS = [
         *(300, 64, 0.9, 5e-4, 4 / 32),
         {0: 0.02, 149: 0.02, 150: 0.002, 299: 0.002},
         options={"warm_up": 10 / 300},
+    ),
+    Row(
+        "dul",
+        "Ontheway361/dul-pytorch at 2277b30, config/train_cls_config.py",
+        *(50, 512, 0.9, 5e-4, 0.0),
+        {0: 0.1, 11: 0.1, 12: 0.03, 20: 0.009, 30: 0.0027, 42: 0.00081},
     ),
     Row(  # the rate is the README's for ResNet-18
         "eac",
@@ -198,6 +212,7 @@ ROWS = [
         "shengliu66/SOP at 4d991ce, config_cifar100.json, data_loader/data_loaders.py",
         *(300, 128, 0.9, 1e-3, 4 / 32),
         {0: 0.02, 150: (0.02 + 0.0002) / 2},
+        options={"warm_up": 0.0},
     ),
     Row(  # the decay is train's default, which its optimiser is not given
         "temperature",

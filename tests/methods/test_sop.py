@@ -56,6 +56,7 @@ GOLDEN = {
 layer, and one step of its second optimiser as train.py builds it, with rates 1 and 10. In float64 on the inputs of the first
 test; some squares of v are cut to 1."""
 
+CONFIG = SOP.Config(warm_up=0.0)  # as the code
 LABELS = torch.tensor([0, 3, 6, 1, 2, 5])
 INDEX = torch.tensor([5, 0, 3, 7, 1, 2])
 
@@ -70,7 +71,7 @@ def close(found: Tensor, wanted: float | list[float]) -> None:
 
 def test_a_step_equals_the_released_code() -> None:
     """Its batch is of 6, so its rates are over 6; those of the options are over 128."""
-    sop = SOP(told(), SOP.Config(lr_u=BATCH_SIZE / 6, lr_v=10 * BATCH_SIZE / 6)).double().train()
+    sop = SOP(told(), SOP.Config(lr_u=BATCH_SIZE / 6, lr_v=10 * BATCH_SIZE / 6, warm_up=0.0)).double().train()
     sop.u.data, sop.v.data = wave(8, 1, f=0.71, a=0.8), wave(8, 7, f=0.47, a=1.02)
     fill(sop.classifier, 0.9, 2.0)
     images = wave(6, 5, 1, 1, f=0.37).requires_grad_()
@@ -171,7 +172,7 @@ def test_where_network_and_label_agree_noise_does_not_grow() -> None:
 
 @pytest.mark.parametrize(("epochs", "steps"), [(300, 1), (12, 25), (150, 2), (1, 300), (1000, 1)])
 def test_a_schedule_has_as_many_updates_of_an_image_as_the_code(epochs: int, steps: int) -> None:
-    assert SOP(told(epochs), SOP.Config()).steps == steps
+    assert SOP(told(epochs), CONFIG).steps == steps
 
 
 def noise_by_visit(epochs: int, batch_size: int) -> tuple[Tensor, Tensor]:
@@ -179,7 +180,7 @@ def noise_by_visit(epochs: int, batch_size: int) -> tuple[Tensor, Tensor]:
 
     Image 0 is labelled 1, image 1 is labelled 0; the rest of the batch is labelled 1 as well.
     """
-    sop = SOP(replace(told(epochs, batch_size), num_classes=3, num_samples=batch_size), SOP.Config()).train()
+    sop = SOP(replace(told(epochs, batch_size), num_classes=3, num_samples=batch_size), CONFIG).train()
     sop.classifier.weight.data.zero_()
     sop.classifier.bias.data = torch.tensor([0.8, 0.1, 0.1]).log()
     labels = torch.ones(batch_size, dtype=torch.long)
@@ -217,36 +218,36 @@ def test_noise_grows_in_the_same_share_of_any_schedule() -> None:
 
 
 def test_noise_is_state_and_no_parameter_and_outlives_a_checkpoint() -> None:
-    sop = SOP(told(), SOP.Config()).train()
+    sop = SOP(told(), CONFIG).train()
     assert [name for name, _ in sop.named_parameters()] == ["classifier.weight", "classifier.bias"]
     sop.training_step(Batch(torch.randn(6, 5, 1, 1), LABELS, INDEX, Labels(LABELS)))
-    resumed = SOP(told(), SOP.Config())
+    resumed = SOP(told(), CONFIG)
     resumed.load_state_dict(sop.state_dict())
     assert torch.equal(resumed.u, sop.u)
     assert torch.equal(resumed.v, sop.v)
 
 
 def test_it_begins_next_to_nothing() -> None:
-    sop = SOP(replace(told(), num_samples=2000), SOP.Config())
+    sop = SOP(replace(told(), num_samples=2000), CONFIG)
     assert sop.u.shape == (2000, 1)
     assert sop.v.shape == (2000, 7)
     assert 0.9e-8 < sop.v.std() < 1.1e-8
 
 
 def test_the_noise_score_is_the_size_of_the_noise_and_tiny_noise_does_not_tie() -> None:
-    sop = SOP(told(), SOP.Config()).eval()
+    sop = SOP(told(), CONFIG).eval()
     sop.u.data.zero_()
     sop.v.data.zero_()
     sop.u.data[2], sop.v.data[2, 1], sop.v.data[4, 0] = 0.5, 0.1, 9.0  # the last on its own label
     labels = torch.tensor([3, 3, 3, 3, 0, 3, 3, 3])
     found = sop.noise_score(sop.predict(torch.randn(8, 5, 1, 1)), Labels(labels))
     torch.testing.assert_close(found, torch.tensor([0, 0, 0.26, 0, 0, 0, 0, 0]))
-    fresh = SOP(told(), SOP.Config()).eval()
+    fresh = SOP(told(), CONFIG).eval()
     assert len(fresh.noise_score(fresh.predict(torch.randn(8, 5, 1, 1)), Labels(labels)).unique()) == 8
 
 
 def test_only_the_batchs_noise_moves() -> None:
-    sop = SOP(told(), SOP.Config()).train()
+    sop = SOP(told(), CONFIG).train()
     u, v = sop.u.clone(), sop.v.clone()
     sop.training_step(Batch(torch.randn(6, 5, 1, 1), LABELS, INDEX, Labels(LABELS)))
     assert (sop.u != u)[:, 0].nonzero()[:, 0].tolist() == sorted(INDEX.tolist())
@@ -255,10 +256,23 @@ def test_only_the_batchs_noise_moves() -> None:
 
 
 def test_prediction_leaves_the_noise_out_and_works_for_one_image() -> None:
-    sop = SOP(told(), SOP.Config()).eval()
+    sop = SOP(told(), CONFIG).eval()
     images = torch.randn(1, 5, 1, 1)
     before = sop.predict(images).logits
     sop.u.data.fill_(1.0)
     sop.v.data.fill_(1.0)
     assert torch.equal(sop.predict(images).logits, before)
     assert torch.isfinite(sop.train().training_step(batch(torch.randn(2, 5, 1, 1), torch.tensor([6, 6]))))
+
+
+def test_in_a_warm_up_no_noise_is_learned() -> None:
+    sop = SOP(told(), SOP.Config(warm_up=0.25)).train()
+    u, v = sop.u.clone(), sop.v.clone()
+    step = Batch(torch.randn(6, 5, 1, 1), LABELS, INDEX, Labels(LABELS))
+    sop.progress = 0.24
+    sop.training_step(step)
+    assert torch.equal(sop.u, u)
+    assert torch.equal(sop.v, v)
+    sop.progress = 0.25
+    sop.training_step(step)
+    assert not torch.equal(sop.v, v)
