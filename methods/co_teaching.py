@@ -12,7 +12,7 @@ label, by which that network picks.
 Deviations:
 - The paper is told the share tau of wrong labels: `co-teaching:oracle`. `co-teaching` estimates it, after a warm-up.
 - The code divides the mean of the losses by their number once more, which Adam hides and SGD would not; here it is a mean.
-- The code applies the exponent c to tau instead of t, then jumps to tau; here as in the paper. With c = 1 they are the same.
+- The paper raises the epochs in R to a power c, the code raises tau; here c is fixed at 1, the default of all three codes.
 - The code moves R from epoch to epoch, here it moves from step to step; at least one image of a batch is kept.
 """
 
@@ -67,3 +67,4 @@ class CoTeachingOracle(CoTeaching):
     name = "co-teaching:oracle"
     Config: ClassVar[type] = OracleConfig
     privilege = ("noise_rate",)
+    own_options = {}

@@ -76,3 +76,4 @@ class CoTeachingPlusOracle(CoTeachingPlus):
     name = "co-teaching-plus:oracle"
     Config: ClassVar[type] = OracleConfig
     privilege = ("noise_rate",)
+    own_options = {}

@@ -16,7 +16,8 @@ Uncertainty: 1 - max p. Noise score: 1 - p_y.
 Deviations (the released code is followed where it and the paper differ):
 - In the code the two views are erased each on its own with a list of noisy labels, and alike, as one image and its mirrored
   copy, with the clean list. `erasing` chooses; default the former, under which its results with noisy labels came about.
-- The code adds Gaussian noise to x in half of the steps; here both views come from the recipe's one augmented image.
+- The code adds Gaussian noise to half of the images: to x alone with noisy lists, to both views with the clean one. Here both
+  come from the recipe's one augmented image, without noise.
 - The code resamples the mirrored map bilinearly at the mirrored positions, and divides by zero where a map has one column;
   reversing the columns is the same, and fits any map. With a map of one position, it is the logits that must agree.
 - x' is also made for data in which a mirrored image may change its class: nothing here knows; its label is used nowhere.

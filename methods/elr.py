@@ -14,6 +14,7 @@ Deviations (the released code is followed):
   target that the prediction for the plain image has moved once more, because the clamp would let all confident images tie.
 - beta and lambda are tuned by dataset and noise (CIFAR-10: 0.7 and 3, asymmetric 0.9 and 1; CIFAR-100: 0.9 and 7): the values
   of config_cifar10.json are taken for all, and `own_recipe` is of the same file.
+- Its `cycles` is a count: with `--epochs N` a cycle of the rate lasts N / 15 epochs, not 10.
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ minus the largest probability. Noise score: the part of the two targets that lie
 Deviations (the released code is followed, with config_cifar10.json):
 - The code trains the networks one after the other, an epoch each, and on batches of their own; here they share each batch
   and take a step together, and the second draws views, partners and a lambda of its own.
-- Each average begins as a copy of its network, not as a third draw of weights; the first alpha is 0.007, so that is soon lost.
+- Each average begins as a copy of its network, not as a third draw of weights; the first alpha is near 0, so that is soon lost.
 - As in the code, only weights are averaged: the averages normalise by the statistics of the batch at hand, and their running
   statistics, which nothing reads, are their own.
 - For 100 classes the code multiplies the labels by q, scales them to sum to 1, and lets `weight` rise over 40,000 steps. The
   latter is the option `weight_ramp`; the former, of which neither README speaks, is left out.
-- The code counts in steps of CIFAR-10, of which an epoch has 391. Its ramps of 40,000 steps are given as a share of its 200
-  epochs; its alpha, 0.997 a step, is raised to the power of 391 over the steps of an epoch, so that an average looks back as
-  many epochs as there. Else it would span 9 of the 12 epochs of a set of 2,400 images, and say what was long outgrown.
+- The code counts in steps, 352 to an epoch of the 45,000 images that it trains on. Its ramps of 40,000 steps are given as a
+  share of its 200 epochs; its alpha, ramp and all, is raised to the power of 352 over the steps of an epoch, so that an average
+  looks back as many epochs as there. Else it would span 9 of the 12 epochs of 2,400 images, and say what was long outgrown.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from ._heads import one_minus_largest
 from .elr import clamped_probability, early_learning_regularisation, mass_elsewhere, moved_targets
 from .mixup import blend, draw_share
 
-STEPS = 391  # of an epoch of CIFAR-10 in batches of 128, which the code's settings are for
+STEPS = 352  # of an epoch of the code's 45,000 images in batches of 128, which its settings are for
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class ELRPlus(Method):
 
     def after_step(self) -> None:
         steps = math.ceil(self.task.num_samples / self.task.batch_size)
-        alpha = self.config.average ** (STEPS / steps) * sigmoid_ramp(self.progress, self.config.average_ramp)
+        alpha = (self.config.average * sigmoid_ramp(self.progress, self.config.average_ramp)) ** (STEPS / steps)
         for average, network in zip(self.averages, self.networks, strict=True):
             average_weights(average, network, alpha)
 

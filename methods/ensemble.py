@@ -39,7 +39,7 @@ UNCERTAINTY_BASELINES: Mapping[str, Any] = {
     "schedule": "step",
     "decay": 0.2,
     "milestones": (0.3, 0.6, 0.8),
-    "shift": 1 / 16,
+    "shift": 2 / 32,
 }
 """How its CIFAR baselines are trained, but for Nesterov's momentum, their one epoch of warm-up and their batches.
 

@@ -76,3 +76,4 @@ class JoCoROracle(JoCoR):
     name = "jocor:oracle"
     Config: ClassVar[type] = OracleConfig
     privilege = ("noise_rate",)
+    own_options = {}

@@ -14,9 +14,11 @@ Deviations (GLS is the code of the paper of `negative-ls`; its positive rates ar
   levels, -0.2: see `NegativeConfig.rate`.
 - GLS trains 120 epochs of cross-entropy, takes the epoch that was best on the *test* images, and goes on from there for 100
   at a constant learning rate of 1e-6. Here both parts are shares of one schedule, the second begins where the first ends, and
-  the learning rate is the recipe's: a short run's few steps at 1e-6 would change nothing.
+  the learning rate is the recipe's: GLS's own with `--recipe paper`; a short run's few steps at 1e-6 would change nothing.
+- GLS has momentum, Nesterov's, and weight decay in the second part alone; its warm-up is plain SGD. In `own_recipe` of
+  `negative-ls` both parts have them, for a recipe has one of each.
 - Its mixture of cross-entropy with smoothing (wa, wb) is left out; wa = 0, wb = 1 are its defaults.
-- Label smoothing's own paper trains Inception on ImageNet by RMSProp, which the suite lacks. `own_recipe` of both is that of
+- Label smoothing's own paper trains Inception on ImageNet by RMSProp, which the suite lacks. `own_recipe` of `ls` is that of
   GLS for training without a warm-up, but for Nesterov's momentum.
 - The label smoothing in the code of symmetric cross-entropy, another paper's, has targets that do not sum to one. Not followed.
 """
@@ -31,17 +33,6 @@ from torch.nn import functional as F
 from benchmark.contract import NonNegative, Paper, Share
 
 from ._classifier import Classifier
-
-GLS_RECIPE = {
-    "epochs": 200,
-    "batch_size": 128,
-    "weight_decay": 1e-4,
-    "schedule": "step",
-    "milestones": (0.5, 0.75),
-    "decay": 0.1,
-    "shift": 1 / 8,
-}
-"""main_GLS_direct_train.py of the released code."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +70,15 @@ class LabelSmoothing(Classifier):
         url="https://arxiv.org/abs/1512.00567",
     )
     Config = LabelSmoothingConfig
-    own_recipe = GLS_RECIPE
+    own_recipe = {
+        "epochs": 200,
+        "batch_size": 128,
+        "weight_decay": 1e-4,
+        "schedule": "step",
+        "milestones": (0.5, 0.75),
+        "decay": 0.1,
+        "shift": 1 / 8,
+    }
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return smoothed_cross_entropy(logits, labels, self.config.rate)
@@ -97,7 +96,15 @@ class NegativeLabelSmoothing(Classifier):
         code="https://github.com/UCSC-REAL/negative-label-smoothing at 05078f6",
     )
     Config = NegativeConfig
-    own_recipe = GLS_RECIPE
+    own_recipe = {
+        "epochs": 220,
+        "batch_size": 128,
+        "weight_decay": 1e-4,
+        "schedule": "step",
+        "milestones": (40 / 220, 80 / 220, 120 / 220, 120 / 220, 120 / 220),  # 0.1, 0.01, 0.001, then 1e-6
+        "decay": 0.1,
+        "shift": 1 / 8,
+    }
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.progress < self.config.warm_up:

@@ -12,9 +12,10 @@ given label.
 Deviations:
 - The paper's loss is a cross-entropy; the code takes, without giving a reason, the binary cross-entropy of every class's
   probability with its blended label, averaged over images and classes. `loss` chooses, default the paper's, whose scale is
-  that of the other methods; `own_recipe` is the code's, whose rate belongs to its loss: `loss=binary` goes with it.
-- Stages are those of the backbone at hand. A timm network may count its stem as the first. Where it has fewer than two stages,
-  its final feature map takes the place of a missing one (with none: the input or that map).
+  that of the other methods; with `--recipe paper` the code's, because the recipe's rate belongs to it.
+- Stages are those of the backbone at hand that hold weight matrices: timm counts a ResNet's stem as the first and names its
+  activation for it. Where there are fewer than two, the final feature map takes the place of a missing one (with none: the
+  input or that map).
 - The code steps with Nesterov's momentum, the harness with plain momentum.
 """
 
@@ -43,8 +44,12 @@ class ManifoldMixupConfig:
 
 
 def inner_places(backbone: Backbone) -> list[nn.Module]:
-    """The two modules within a network whose outputs may be blended: its first stages, then, for want of those, itself."""
-    return [*backbone.stages, backbone][:2]
+    """The two modules within a network whose outputs may be blended: its first stages, then, for want of those, itself.
+
+    A stage without a weight matrix, such as an activation or a norm, is the end of a stem, unless all stages are such.
+    """
+    blocks = [stage for stage in backbone.stages if any(p.ndim > 1 for p in stage.parameters())]
+    return [*(blocks or backbone.stages), backbone][:2]
 
 
 def pooled_and_blended(backbone: Backbone, images: Tensor, place: nn.Module, mix: Callable[[Tensor], Tensor]) -> Tensor:
@@ -93,6 +98,7 @@ class ManifoldMixup(Classifier):
         "milestones": (500 / 2000, 1000 / 2000, 1500 / 2000),
         "shift": 2 / 32,
     }
+    own_options = {"loss": "binary"}
 
     def training_step(self, batch: Batch) -> Tensor:
         share = draw_share(self.config.alpha, batch.images.device)

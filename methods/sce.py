@@ -12,6 +12,8 @@ Deviations:
 - alpha and beta are set for each dataset there: 0.1 and 1 for CIFAR-10, 6 and 0.1 for CIFAR-100, 0.01 and 1 for MNIST. The
   first pair serves all here: see `SCEConfig`.
 - The code clips p at 1e-7, which ends the gradient of labels that are less probable than that; here no p is clipped.
+- The code's Keras optimiser has `decay=1e-4`, which divides the schedule's rate by 1 + 1e-4 times the number of steps: by 5.7
+  at the end of its 120 epochs. No rate does that here.
 - Of its network for CIFAR-10, the code decays the weights of the layer before the last alone. `own_recipe` decays none.
 """
 

@@ -11,28 +11,31 @@ Prediction uses p alone. Uncertainty: one minus the largest probability. Noise s
 the sum of |U - V| over the classes.
 
 Deviations (the released code is followed):
-- u and v grow by a factor of 1 + O(rate / batch size) at each of an image's visits, one an epoch. The code's rates are for 300
-  epochs of batches of 128; in 12 epochs they would leave noise of 1e-11, and SOP would be cross-entropy. `lr_u` and `lr_v` are
-  scaled by 300 / epochs * batch size / 128: as much growth in a schedule as there, and the code's rates in `own_recipe`.
-- The rates are tuned by dataset and noise: those of the README for symmetric noise on CIFAR-100 are taken for all (for
-  asymmetric noise 0.1 and 100; it says that the paper's u had 1 there, before the code was changed).
-- SOP+, which adds consistency between two views, class balance and stronger augmentation (config_cifar100.json), is left out.
+- An image is visited once an epoch, and the code's rates are for 300 visits. In 12 they would leave noise of 1e-11, and SOP
+  would be cross-entropy; nor would larger rates do, because growth compounds. So a visit makes max(1, round(300 / epochs))
+  updates of u_i and v_i, with the logits held: as many in any schedule as there, and the code's one with its 300 epochs.
+- An update is the code's over a full batch of 128, rate / 128 times the gradient of the image's loss, for batches of any size.
+- In the code, noise comes up after 70 of 300 epochs, by when the networks are right of most images. That share of a short
+  schedule is too early, and what is then taken for noise stays (faces, 12 epochs, 30 % noise: 79.7 % right, with a warm-up
+  of a third 82.8 %). Default: a third; with `--recipe paper`, none, as the code.
+- The rates are tuned by dataset and noise. Those of the README's command for symmetric noise are taken for all (for asymmetric
+  noise it has 0.1 and 100, and says that the paper's u had 1, before the code was changed). It runs config_cifar100.json, which
+  is SOP+: consistency between two views (0.9), class balance (0.1) and AutoAugment are on. All three are left out here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, NonNegative, Paper, Positive, Prediction, Task, TrainingSet
+from benchmark.contract import Batch, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
 
 from ._classifier import Classifier
 
-EPOCHS, BATCH_SIZE = 300, 128  # what the code's rates are for
+EPOCHS, BATCH_SIZE = 300, 128  # of the code, what its rates are for
 SMALLEST = 1e-4  # of a probability, in the code
 
 
@@ -40,9 +43,10 @@ SMALLEST = 1e-4  # of a probability, in the code
 class SOPConfig:
     """Options of SOP; defaults from the README and config_cifar100.json of the released code."""
 
-    lr_u: NonNegative = 1.0  # rate of u by plain SGD, constant; scaled, see the deviations
+    lr_u: NonNegative = 1.0  # rate of u by plain SGD over a batch of 128, constant
     lr_v: NonNegative = 10.0  # rate of v
     start: Positive = 1e-8  # standard deviation of u and v at the start
+    warm_up: Share = 1 / 3  # share of the schedule before noise is learned; the code's is 0, see the deviations
 
 
 def noise_terms(u: Tensor, v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,6 +63,29 @@ def overparameterised_loss(logits: Tensor, labels: Tensor, u: Tensor, v: Tensor)
     hard, y = (F.one_hot(classes, logits.shape[1]).to(logits.dtype) for classes in (logits.argmax(dim=1), labels))
     squared = (hard + added - taken - y).square().sum(dim=1)
     return F.nll_loss(noisy.log(), labels) + squared.mean()
+
+
+def noise_gradient(w: Tensor, p: Tensor, y: Tensor, wrong: Tensor) -> Tensor:
+    """The gradient (B, K) of the loss, summed over the batch, by w: u at the labels' classes and v at the others, both at once.
+
+    p (B, K) is the softmax, y the labels as one-hot vectors, `wrong` |h - y|; no gradient passes where the code clamps.
+    """
+    size = w.square()
+    noisy = (p + (2 * y - 1) * size.clamp(max=1)).clamp(min=SMALLEST)
+    own, total = (noisy * y).sum(dim=1, keepdim=True), noisy.sum(dim=1, keepdim=True)
+    pull = (1 / own - 1 / total) * (own > SMALLEST * total.clamp(min=1))  # of the cross-entropy, which V gets nothing of
+    return -2 * w * (size <= 1) * (2 * (wrong - size) + y * pull)
+
+
+def grown(u: Tensor, v: Tensor, logits: Tensor, labels: Tensor, steps: int, lr_u: float, lr_v: float) -> tuple[Tensor, Tensor]:
+    """u (B, 1) and v (B, K) after some steps of plain SGD on the loss, with the logits (B, K) held."""
+    hard, y = (F.one_hot(classes, logits.shape[1]).to(u.dtype) for classes in (logits.argmax(dim=1), labels))
+    p, wrong, own = logits.softmax(dim=1), (hard - y).abs(), y.bool()
+    rate = (lr_u * y + lr_v * (1 - y)) / BATCH_SIZE
+    w = torch.where(own, u, v)
+    for _ in range(steps):
+        w = w - rate * noise_gradient(w, p, y, wrong)
+    return w.gather(1, labels[:, None]), torch.where(own, v, w)
 
 
 class SOP(Classifier):
@@ -82,26 +109,25 @@ class SOP(Classifier):
         "floor": 0.0002 / 0.02,
         "shift": 4 / 32,
     }
+    own_options = {"warm_up": 0.0}
+
+    u: Tensor
+    v: Tensor
 
     def __init__(self, task: Task, config: SOPConfig):
         super().__init__(task, config)
-        self.u = nn.Parameter(config.start * torch.randn(task.num_samples, 1))
-        self.v = nn.Parameter(config.start * torch.randn(task.num_samples, task.num_classes))
+        self.register_buffer("u", config.start * torch.randn(task.num_samples, 1))
+        self.register_buffer("v", config.start * torch.randn(task.num_samples, task.num_classes))
+        self.steps = max(1, round(EPOCHS / task.epochs))  # at each visit of an image
 
     def training_step(self, batch: Batch) -> Tensor:
-        u, v = self.u[batch.index], self.v[batch.index]
-        self.log("noise", torch.cat(noise_terms(u.detach(), v.detach(), batch.labels)).sum() / len(u))
-        return overparameterised_loss(self(batch.images), batch.labels, u, v)
+        logits, u, v = self(batch.images), self.u[batch.index], self.v[batch.index]
+        self.log("noise", torch.cat(noise_terms(u, v, batch.labels)).sum() / len(u))
+        rates = self.config.lr_u, self.config.lr_v
+        if self.progress >= self.config.warm_up:
+            self.u[batch.index], self.v[batch.index] = grown(u, v, logits.detach(), batch.labels, self.steps, *rates)
+        return overparameterised_loss(logits, batch.labels, u, v)
 
     def noise_score(self, prediction: Prediction, training_set: TrainingSet) -> Tensor:
         added, taken = noise_terms(self.u, self.v, training_set.labels)
         return (added + taken).sum(dim=1)  # their supports are disjoint
-
-    def param_groups(self, lr: float) -> list[dict[str, Any]]:
-        scale = EPOCHS / self.task.epochs * self.task.batch_size / BATCH_SIZE
-        plain = {"optimizer": "sgd", "schedule": "constant", "momentum": 0.0, "weight_decay": 0.0}
-        return [
-            {"params": [*self.backbone.parameters(), *self.classifier.parameters()]},
-            {"params": [self.u], "lr": scale * self.config.lr_u, **plain},
-            {"params": [self.v], "lr": scale * self.config.lr_v, **plain},
-        ]

@@ -20,6 +20,7 @@ Deviations:
 - The code minimises over T by one call of LBFGS, from 1.5 at a rate of 0.01, and may stop far from the minimum (at 1.29
   instead of 0.37 in a case of our tests). Here it is over log T, from T = 1, with a line search. T stays within 0.1 and 10: to
   a few images that are all right, 0 would fit best.
+- The code steps with Nesterov's momentum, and never hands its `wd` of 1e-4 to the optimiser; `own_recipe` has the decay alone.
 """
 
 from __future__ import annotations

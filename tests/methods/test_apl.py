@@ -14,6 +14,7 @@ import torch
 from stubs import batch, task, wave
 from torch import Tensor
 
+from benchmark.contract import Prediction
 from benchmark.methods.apl import APL, active_passive_loss, normalised_cross_entropy
 
 LABELS = torch.tensor([0, 3, 6, 1, 2, 5])
@@ -52,6 +53,23 @@ def test_extreme_logits_have_finite_losses_and_gradients():
     loss = active_passive_loss(z, torch.tensor([2, 0, 0]), 1.0, 1.0, A)
     assert loss.isfinite()
     assert torch.autograd.grad(loss, z)[0].isfinite().all()
+
+
+def test_the_noise_score_is_the_log_odds_against_the_label():
+    method, step = APL(task((8, 1, 1), 6), APL.Config()), batch(torch.randn(6, 8, 1, 1), LABELS)
+    prediction = Prediction(logits().detach(), torch.zeros(6))
+    p = prediction.logits.softmax(dim=1)[torch.arange(6), LABELS]
+    torch.testing.assert_close(method.noise_score(prediction, step.training_set), ((1 - p) / p).log())
+
+
+def test_noise_scores_keep_their_order_where_probabilities_tie():
+    """p_y is float32's 1 in the first two rows, and 0 in the last two."""
+    z = torch.tensor([[60.0, 0, 0], [40.0, 0, 0], [2.0, 0, 0], [0, 2.0, 0], [0, 200.0, 0], [0, 300.0, 0]])
+    p = z.softmax(dim=1)[:, 0]
+    assert p[0] == p[1]
+    assert p[4] == p[5]
+    method, step = APL(task((8, 1, 1), 6, classes=3), APL.Config()), batch(torch.zeros(6, 8, 1, 1), torch.zeros(6).long())
+    assert (method.noise_score(Prediction(z, torch.zeros(6)), step.training_set).diff() > 0).all()
 
 
 def test_the_defaults_are_the_codes_for_cifar10():

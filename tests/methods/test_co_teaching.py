@@ -68,7 +68,7 @@ def test_only_the_oracle_declares_that_it_is_told_and_only_it_begins_at_once():
     assert CoTeaching.privilege == ()
     assert CoTeachingOracle.privilege == ("noise_rate",)
     assert (CoTeaching.Config().warm_up, CoTeachingOracle.Config().warm_up) == (0.5, 0.0)
-    assert CoTeaching.Config() == CoTeaching.Config(gradual=10 / 200, exponent=1.0, warm_up=0.5)
+    assert CoTeaching.Config() == CoTeaching.Config(gradual=10 / 200, warm_up=0.5)
 
 
 def test_a_batch_of_two_and_a_prediction_for_one():

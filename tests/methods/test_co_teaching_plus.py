@@ -93,6 +93,6 @@ def test_networks_that_agree_on_everything_learn_nothing():
 
 
 def test_the_defaults_are_the_released_codes():
-    assert CoTeachingPlus.Config() == CoTeachingPlus.Config(gradual=10 / 200, exponent=1.0, warm_up=0.5, disagree_from=20 / 200)
+    assert CoTeachingPlus.Config() == CoTeachingPlus.Config(gradual=10 / 200, warm_up=0.5, disagree_from=20 / 200)
     assert CoTeachingPlusOracle.Config().warm_up == 0
     assert (CoTeachingPlus.privilege, CoTeachingPlusOracle.privilege) == ((), ("noise_rate",))

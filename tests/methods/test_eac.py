@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import ks_2samp
-from stubs import batch, fill, task, wave
-from torch import Tensor
+from stubs import Identity, batch, fill, task, wave
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import RandomErasing
 
@@ -105,6 +106,31 @@ def test_the_label_is_asked_of_the_first_view_alone(monkeypatch: pytest.MonkeyPa
     method, images = one(consistency=0.0), wave(4, *MAP, f=0.37)
     monkeypatch.setattr(eac, "erase", erasing_in_turn(kept(1.3), 0 * kept(2.1)))
     close(method.training_step(batch(images, LABELS)), F.cross_entropy(method(images * kept(1.3)), LABELS).item())
+
+
+class Norm(Identity):
+    """A batch norm whose output is the feature map."""
+
+    def __init__(self) -> None:
+        super().__init__(MAP)
+        self.norm = nn.BatchNorm2d(MAP[0])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(images)
+
+
+def test_each_view_is_normalised_by_its_own_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second view is so much brighter that together they would have quite other ones."""
+    method = EAC(replace(task(MAP, 4), make_backbone=Norm), EAC.Config()).double().train()
+    fill(method.classifier, 0.9, 0.1)
+    images, bright = wave(4, *MAP, f=0.37), 9 * wave(4, *MAP, f=0.37).flip(3) + 5
+    monkeypatch.setattr(method, "views", lambda images: (images, bright))
+    maps, mirrored = (F.batch_norm(view, None, None, training=True) for view in (images, bright))
+    apart = inconsistency(attention(maps, method.classifier.weight), attention(mirrored, method.classifier.weight))
+    wanted = F.cross_entropy(method.classifier(maps.mean(dim=(2, 3))), LABELS) + 5 * apart
+    close(method.training_step(batch(images, LABELS)), wanted.item())
+    together = F.batch_norm(torch.cat([images, bright]), None, None, training=True).chunk(2)
+    assert (together[0] - maps).abs().max() > 0.5
 
 
 @pytest.mark.parametrize("shape", [(8, 1, 1), (8, 1, 4), (8, 5, 1)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from stubs import Labels, fill, task, wave
+from stubs import Identity, Labels, fill, task, wave
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -127,8 +127,8 @@ def test_the_ramp_rises_to_one_and_stays() -> None:
 
 
 def test_the_averages_ramp_is_that_share_of_the_schedule() -> None:
-    method = ELRPlus(replace(task((5, 1, 1), 50_000), batch_size=128), ELRPlus.Config())
-    for progress, alpha in ((0.0, 0.997 * math.exp(-5)), (20_000 / 78_200, 0.997 * math.exp(-5 / 4)), (0.9, 0.997)):
+    method = ELRPlus(replace(task((5, 1, 1), 45_000), batch_size=128), ELRPlus.Config())
+    for progress, alpha in ((0.0, 0.997 * math.exp(-5)), (20_000 / 70_400, 0.997 * math.exp(-5 / 4)), (0.9, 0.997)):
         for parameter in method.averages.parameters():
             parameter.zero_()
         for parameter in method.networks.parameters():
@@ -140,11 +140,18 @@ def test_the_averages_ramp_is_that_share_of_the_schedule() -> None:
 
 
 def test_an_average_looks_back_as_many_epochs_whatever_their_steps() -> None:
-    """What a weight that was 1 adds to its average, after an epoch in which it was 0."""
-    for samples, batch_size in ((50_000, 128), (2_400, 64), (8, 64)):
+    """What a weight that was 1 adds to its average, after an epoch in which it was 0; in the ramp, and after it."""
+    for samples, batch_size, progress in (
+        (45_000, 128, 1.0),
+        (2_400, 64, 1.0),
+        (8, 64, 1.0),
+        (45_000, 64, 0.5),
+        (2_400, 64, 0.5),
+    ):
         told = replace(task((5, 1, 1), samples), batch_size=batch_size)
         method = ELRPlus(replace(told, num_samples=samples), ELRPlus.Config())
-        method.progress = 1.0
+        method.progress = progress
+        alpha = 0.997 * sigmoid_ramp(progress, 40_000 / 70_400)
         for parameter in method.networks.parameters():
             parameter.data.zero_()
         for parameter in method.averages.parameters():
@@ -152,7 +159,7 @@ def test_an_average_looks_back_as_many_epochs_whatever_their_steps() -> None:
         for _ in range(-(-samples // batch_size)):
             method.after_step()
         for parameter in method.averages.parameters():
-            torch.testing.assert_close(parameter, torch.full_like(parameter, 0.997**391), rtol=1e-4, atol=0)
+            torch.testing.assert_close(parameter, torch.full_like(parameter, alpha**352), rtol=1e-4, atol=0)
 
 
 def test_the_averages_begin_as_copies_are_not_trained_and_outlive_a_checkpoint() -> None:
@@ -186,6 +193,29 @@ def test_only_weights_are_averaged() -> None:
     average_weights(average, network, 0.5)
     assert (average.norm.weight == 2).all()
     assert (average.norm.running_mean == 0).all()
+
+
+class Norm(Identity):
+    """A batch norm in front of the features, whose running statistics are far off."""
+
+    def __init__(self) -> None:
+        super().__init__((5, 1, 1))
+        self.norm = nn.BatchNorm2d(5)
+        self.norm.running_mean.fill_(100.0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(images)
+
+
+def test_the_averages_normalise_by_the_batch_at_hand() -> None:
+    method = ELRPlus(replace(task((5, 1, 1), 8), make_backbone=Norm), ELRPlus.Config()).train()
+    images = torch.randn(6, 5, 1, 1)
+    features = F.batch_norm(images, None, None, training=True)[:, :, 0, 0]
+    said = method.averages[1].classifier(features).softmax(dim=1)
+    method.training_step(step(images))
+    torch.testing.assert_close(method.targets[0, INDEX], (1 - 0.7) * said)
+    by_running_statistics = method.averages[1].eval()(images).softmax(dim=1)
+    assert (by_running_statistics - said).abs().max() > 0.1
 
 
 def test_each_network_learns_from_the_others_average() -> None:
@@ -257,5 +287,5 @@ def test_the_noise_score_is_the_mass_that_both_targets_have_off_the_label() -> N
 
 
 def test_the_defaults_are_those_of_config_cifar10() -> None:
-    wanted = ELRPlus.Config(beta=0.7, weight=3.0, weight_ramp=0.0, mixup_alpha=1.0, average=0.997, average_ramp=40_000 / 78_200)
+    wanted = ELRPlus.Config(beta=0.7, weight=3.0, weight_ramp=0.0, mixup_alpha=1.0, average=0.997, average_ramp=40_000 / 70_400)
     assert ELRPlus.Config() == wanted

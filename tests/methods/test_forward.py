@@ -109,6 +109,10 @@ def test_of_a_rare_class_the_percentile_finds_another_classs_image():
     assert Forward.Config().anchor == "largest"
 
 
+def test_with_its_papers_recipe_both_stages_are_whole_and_the_anchor_is_cifar10s():
+    assert Forward.Config(**Forward.own_options) == Forward.Config(first_stage=1.0, anchor="percentile")
+
+
 def test_a_handful_of_images_has_a_percentile_too():
     assert estimate_transition(torch.eye(2), "percentile").shape == (2, 2)
 

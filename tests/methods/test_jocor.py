@@ -83,6 +83,6 @@ def test_both_networks_learn_from_the_same_images():
 
 
 def test_the_default_is_the_readmes_lambda_and_not_the_codes():
-    assert JoCoR.Config() == JoCoR.Config(gradual=10 / 200, exponent=1.0, warm_up=0.5, agreement=0.9)
+    assert JoCoR.Config() == JoCoR.Config(gradual=10 / 200, warm_up=0.5, agreement=0.9)
     assert JoCoROracle.Config().warm_up == 0
     assert (JoCoR.privilege, JoCoROracle.privilege) == ((), ("noise_rate",))

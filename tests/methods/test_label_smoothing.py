@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.methods.label_smoothing import LabelSmoothing, NegativeLabelSmoothing, smoothed_cross_entropy
+from benchmark.spec import recipe
+from benchmark.train.optimise import schedule_factor
 
 LABELS = torch.tensor([0, 3, 6, 1, 2, 5])
 GOLDEN = {
@@ -78,6 +80,15 @@ def test_smoothing_is_there_from_the_first_step():
     step = batch(torch.randn(6, 8, 1, 1), LABELS)
     wanted = F.cross_entropy(method(step.images), LABELS, label_smoothing=0.1)
     torch.testing.assert_close(method.training_step(step), wanted)
+
+
+def test_with_its_papers_recipe_the_negative_part_is_the_one_at_the_least_rate() -> None:
+    """main_warmup.py: 0.1, 0.01 and 0.001 for 40 epochs each, then main_GLS_load.py: 1e-6 for 100."""
+    own = recipe("paper", own=NegativeLabelSmoothing.own_recipe)
+    plan = [0.1] * 40 + [0.01] * 40 + [0.001] * 40 + [1e-6] * 100
+    rates = [own.lr * schedule_factor(own, (epoch + within) / 220, 220) for epoch in range(220) for within in (0.001, 0.999)]
+    assert rates == pytest.approx([rate for rate in plan for _ in range(2)])
+    assert NegativeLabelSmoothing.Config().warm_up == 120 / 220
 
 
 @pytest.mark.parametrize(("progress", "negative"), [(0.0, False), (0.54, False), (0.55, True), (0.99, True)])

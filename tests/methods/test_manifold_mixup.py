@@ -14,6 +14,7 @@ from benchmark.contract import Backbone
 from benchmark.methods import manifold_mixup
 from benchmark.methods.manifold_mixup import ManifoldMixup, blended_binary_cross_entropy, inner_places, pooled_and_blended
 from benchmark.methods.mixup import blend, blended_cross_entropy
+from benchmark.train.backbones import build_backbone
 
 GOLDEN = {
     (0, "binary"): {
@@ -143,6 +144,25 @@ def test_a_network_short_of_stages_has_its_final_map_for_the_missing_ones(shown:
     )
 
 
+def test_of_a_timm_resnet_the_places_are_its_first_two_layers_and_not_the_stems_activation() -> None:
+    backbone = build_backbone("resnet18", (3, 32, 32), "fp32")
+    model = backbone.net.model
+    assert backbone.stages[0] is model.act1
+    assert inner_places(backbone) == [model.layer1, model.layer2]
+
+
+@pytest.mark.parametrize("name", ["densenet121", "mobilenetv3_small_100"])
+def test_a_stems_norm_is_no_place_either(name: str) -> None:
+    backbone = build_backbone(name, (3, 64, 64), "fp32")
+    assert inner_places(backbone) == list(backbone.stages[1:3])
+
+
+def test_where_all_stages_are_activations_they_are_the_places() -> None:
+    """A timm VGG names the activation at the end of each stage."""
+    backbone = build_backbone("vgg11", (3, 32, 32), "fp32")
+    assert inner_places(backbone) == list(backbone.stages[:2])
+
+
 def test_without_stages_it_is_the_input_or_the_final_map_that_is_blended(monkeypatch: pytest.MonkeyPatch) -> None:
     method = method_on(Tiny(0))
     images, share = torch.randn(6, 3, 4, 4), torch.tensor(0.3)
@@ -228,3 +248,7 @@ def test_the_binary_loss_averages_over_images_and_classes() -> None:
 
 def test_the_loss_is_the_papers_unless_told_otherwise_and_alpha_is_two() -> None:
     assert ManifoldMixup.Config() == ManifoldMixup.Config(alpha=2.0, loss="cross-entropy")
+
+
+def test_with_its_papers_recipe_it_has_the_loss_that_the_recipes_rate_belongs_to() -> None:
+    assert ManifoldMixup.Config(**ManifoldMixup.own_options).loss == "binary"

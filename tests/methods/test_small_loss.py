@@ -58,12 +58,6 @@ def test_the_share_falls_linearly_over_t_k_and_stays():
     torch.testing.assert_close(torch.stack(shares), torch.tensor([1.0, 1.0, 0.9, 0.8, 0.6, 0.6]))
 
 
-def test_an_exponent_above_one_forgets_later_but_as_much():
-    late = SmallLossConfig(gradual=0.1, exponent=2.0)
-    torch.testing.assert_close(remembered_share(torch.tensor(0.4), 0.05, late), torch.tensor(0.9))
-    torch.testing.assert_close(remembered_share(torch.tensor(0.4), 0.1, late), torch.tensor(0.6))
-
-
 def test_the_smallest_losses_are_those_of_a_sorted_list():
     losses = torch.tensor([0.5, 3.0, 0.1, 2.0, 1.0])
     assert smallest(losses, torch.tensor(0.6)).tolist() == [True, False, True, False, True]

@@ -418,4 +418,4 @@ def test_noise_visibly_hurts_plain_cross_entropy_on_faces(tmp_path: Path) -> Non
     run_sweep(sweep, tmp_path, Settings(quiet=True))
     clean, noisy = (row["acc_last"] for row in write_tables(Store(tmp_path), ("md",))[0])
     assert 70 < clean < 92
-    assert noisy < clean - 5
+    assert noisy < clean - 3

@@ -8,33 +8,38 @@ import dataclasses
 import pytest
 import torch
 
-from benchmark.spec import recipe
+from benchmark.spec import SGD_RECIPE, recipe
 from benchmark.train.optimise import Optimiser, schedule_factor
 
-COMMON = recipe("common")
+RECIPE = SGD_RECIPE
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():
-    factors = [schedule_factor(COMMON, k / 100, 12) for k in range(101)]
+    factors = [schedule_factor(RECIPE, k / 100, 12) for k in range(101)]
     assert factors[0] == factors[100] == 0
-    assert max(factors) == schedule_factor(COMMON, COMMON.warmup, 12) == 1
+    assert max(factors) == schedule_factor(RECIPE, RECIPE.warmup, 12) == 1
     assert factors.index(max(factors)) == 15
 
 
 def test_exponential_decays_by_the_epoch():
-    falling = dataclasses.replace(COMMON, schedule="exponential", decay=0.9)
+    falling = dataclasses.replace(RECIPE, schedule="exponential", decay=0.9)
     assert [schedule_factor(falling, p, 10) for p in (0, 0.09, 0.1, 0.5)] == pytest.approx([1, 1, 0.9, 0.9**5])
 
 
 def test_a_cosine_falls_to_its_floor_as_often_as_it_is_told():
-    twice = dataclasses.replace(COMMON, schedule="cosine", cycles=2, floor=0.1)
+    twice = dataclasses.replace(RECIPE, schedule="cosine", cycles=2, floor=0.1)
     assert [schedule_factor(twice, p, 10) for p in (0, 0.25, 0.4999999, 0.5, 0.75)] == pytest.approx([1, 0.55, 0.1, 1, 0.55])
 
 
 def test_steps_are_taken_at_the_milestones():
-    stepped = dataclasses.replace(COMMON, schedule="step", milestones=(0.5, 0.75), decay=0.1)
+    stepped = dataclasses.replace(RECIPE, schedule="step", milestones=(0.5, 0.75), decay=0.1)
     assert [schedule_factor(stepped, p, 4) for p in (0, 0.49, 0.5, 0.8)] == pytest.approx([1, 1, 0.1, 0.01])
-    assert schedule_factor(dataclasses.replace(COMMON, schedule="constant"), 0.9, 4) == 1
+    assert schedule_factor(dataclasses.replace(RECIPE, schedule="constant"), 0.9, 4) == 1
+
+
+def test_a_milestone_that_is_named_twice_counts_twice():
+    stepped = dataclasses.replace(RECIPE, schedule="step", milestones=(0.5, 0.75, 0.75), decay=0.1)
+    assert [schedule_factor(stepped, p, 4) for p in (0.5, 0.74, 0.75)] == pytest.approx([0.1, 0.1, 0.001])
 
 
 def groups():
@@ -48,7 +53,7 @@ def groups():
 
 def test_a_group_may_have_its_own_rate_schedule_and_optimiser():
     given, (a, b, c) = groups()
-    optimiser = Optimiser(given, COMMON, torch.device("cpu"))
+    optimiser = Optimiser(given, RECIPE, torch.device("cpu"))
     optimiser.set_progress(0.0, 12)
     rates = [group["lr"] for part in optimiser.parts for group in part.param_groups]
     assert rates == [0.0, 5.0, 0.0]
@@ -68,12 +73,12 @@ def test_its_state_survives_a_checkpoint():
                 p.grad = None
 
     given, parameters = groups()
-    straight = Optimiser(given, COMMON, torch.device("cpu"))
+    straight = Optimiser(given, RECIPE, torch.device("cpu"))
     stepped(straight, parameters, 2)
     other_given, other = groups()
     for mine, theirs in zip(other, parameters, strict=True):
         mine.data.copy_(theirs.data)
-    resumed = Optimiser(other_given, COMMON, torch.device("cpu"))
+    resumed = Optimiser(other_given, RECIPE, torch.device("cpu"))
     resumed.load_state_dict(copy.deepcopy(straight.state_dict()))
     stepped(straight, parameters, 2)
     stepped(resumed, other, 2)
@@ -90,13 +95,13 @@ def test_its_state_survives_a_checkpoint():
 )
 def test_a_group_that_is_misspelt_is_an_error(group, wanted):
     with pytest.raises(ValueError, match=wanted):
-        Optimiser([{"params": [torch.nn.Parameter(torch.ones(1))], **group}], COMMON, torch.device("cpu"))
+        Optimiser([{"params": [torch.nn.Parameter(torch.ones(1))], **group}], RECIPE, torch.device("cpu"))
 
 
 def test_a_parameter_in_two_groups_is_an_error():
     shared = torch.nn.Parameter(torch.ones(1))
     with pytest.raises(ValueError, match="two groups"):
-        Optimiser([{"params": [shared]}, {"params": [shared], "optimizer": "adam"}], COMMON, torch.device("cpu"))
+        Optimiser([{"params": [shared]}, {"params": [shared], "optimizer": "adam"}], RECIPE, torch.device("cpu"))
 
 
 def test_a_run_of_one_step_learns():
