@@ -70,6 +70,7 @@ ROWS = [
         "cgnorthcutt/confidentlearning, examples/cifar10/cifar10_train_crossval.py",
         *(350, 64, 0.9, 1e-4, 4 / 32),
         {0: 0.1, 149: 0.1, 150: 0.01, 249: 0.01, 250: 0.001},
+        options={"fold_share": 1.0},
     ),
     Row(  # it counts to 301 epochs
         "dividemix",
@@ -91,12 +92,13 @@ ROWS = [
         {0: 2e-4, 1: 2e-4 * 0.9, 10: 2e-4 * 0.9**10},
         flip=0.0,
     ),
-    Row(  # the notebook is the authors'; main.py of the second has its decay, and 10 epochs with a rate that falls
+    Row(  # its run with exp and the expected cross-entropy: LeNet_EDL(exp_evidence, loss_EDL(tf.digamma), lmb=0.001)
         "edl",
-        "muratsensoy/muratsensoy.github.io, uncertainty.ipynb; dougbrion/pytorch-classification-uncertainty at bed225b",
-        *(50, 1000, None, 0.005, 0.0),
+        "muratsensoy/muratsensoy.github.io at 05ea903, uncertainty.ipynb",
+        *(50, 1000, None, 0.001, 0.0),
         {0: 1e-3, 49: 1e-3},
         flip=0.0,
+        options={"annealing": 10 / 50},
     ),
     Row(
         "elr",
@@ -127,6 +129,7 @@ ROWS = [
         f"{UB}utils.py, sngp.py",
         *(250, 128, 0.9, 2 * 3e-4, 2 / 32),
         {0: 0.05, 74: 0.05, 75: 0.01, 149: 0.01, 150: 0.002, 199: 0.002, 200: 0.0004},
+        options={"head_lr": 1.0},
     ),
     Row(
         "focal",
@@ -214,10 +217,10 @@ ROWS = [
         {0: 0.02, 150: (0.02 + 0.0002) / 2},
         options={"warm_up": 0.0},
     ),
-    Row(  # the decay is train's default, which its optimiser is not given
+    Row(  # train has a decay by default, which its optimiser is not given
         "temperature",
         "gpleiss/temperature_scaling at ce1154e, train.py",
-        *(300, 64, 0.9, 1e-4, 4 / 32),
+        *(300, 64, 0.9, 0.0, 4 / 32),
         {0: 0.1, 149: 0.1, 150: 0.01, 224: 0.01, 225: 0.001},
     ),
 ]
