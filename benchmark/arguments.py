@@ -13,6 +13,7 @@ from .contract.errors import BadInput
 from .paths import whole_path
 
 T = TypeVar("T")
+MOST_SEEDS = 10_000
 
 
 def whole_number(text: str) -> int:
@@ -66,8 +67,8 @@ def seed_list(count: int | None, named: str | None) -> list[int] | None:
     """The seeds that --seeds (a count) or --seed (which) mean; None where neither was given."""
     if count is not None and named is not None:
         raise BadInput("--seeds (how many) and --seed (which) exclude each other")
-    if count is not None and count < 1:
-        raise BadInput(f"--seeds {count}: wanted a count of at least 1")
+    if count is not None and not 1 <= count <= MOST_SEEDS:
+        raise BadInput(f"--seeds {count}: wanted a count of at least 1 and at most {MOST_SEEDS}")
     seeds = list(range(count)) if count is not None else numbers("--seed", named, int, "whole numbers")
     if seeds is not None and (not seeds or min(seeds) < 0):
         raise BadInput(f"--seed {named}: wanted whole numbers from 0")

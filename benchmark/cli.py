@@ -211,12 +211,13 @@ def method_check(
     failed, rows = 0, []
     for kind in chosen:
         verdicts = check_method(kind)
-        speed = relative_speed(kind)
-        failed += sum(not verdict.passed for verdict in verdicts)
+        broken = sum(not verdict.passed for verdict in verdicts)
+        failed += broken
         rows += [{"method": kind.name, **vars(verdict)} for verdict in verdicts]
         if not json_:
-            print(f"{kind.name}: training takes {speed:.1f} times as long as plain cross-entropy")
-            print("".join(f"  {verdict}\n" for verdict in verdicts), end="")
+            print("".join([f"{kind.name}:\n", *(f"  {verdict}\n" for verdict in verdicts)]), end="")
+            if not broken:  # what breaks the contract may not train at all
+                print(f"  training takes {relative_speed(kind):.1f} times as long as plain cross-entropy")
     if json_:
         print(_dumps(rows))
     if failed:

@@ -160,6 +160,7 @@ BAD = {
     "human labels that the set lacks": (["--noise-kind", "human-worst"], "no noise kind 'human-worst'"),
     "a file kind without a file": (["--noise-kind", "file"], "go together"),
     "a noise file that is not there": (["--noise-kind", "file", "--noise-file", "nowhere.txt"], "there is no such file"),
+    "seeds beyond all measure": (["--seeds", "1000000000"], "at most 10000"),
     "no seeds": (["--seeds", "0"], "at least 1"),
     "seeds both ways": (["--seeds", "2", "--seed", "4"], "exclude each other"),
     "a seed in words": (["--seed", "one"], "wanted whole numbers"),
@@ -379,3 +380,20 @@ def test_a_failed_run_gives_status_1_and_the_table_says_why(call, tiny_plugin, t
     assert "ValueError: no idea" in err
     with np.load(next((tmp_path / "o").glob("runs/*/predictions.npz"))) as content:
         assert np.isfinite(content["test_logits"]).all()
+
+
+def test_a_method_that_cannot_train_gets_verdicts_and_no_traceback(call, tmp_path):
+    file = tmp_path / "raises.py"
+    file.write_text(
+        "from benchmark.methods.ce import CrossEntropy\n"
+        "class Raises(CrossEntropy):\n"
+        '    "Raises."\n'
+        '    name = "raises"\n'
+        "    def loss(self, logits, labels):\n"
+        '        raise ValueError("I will not")\n'
+    )
+    status, out, err = call("method", "check", file)
+    assert status == 1
+    assert "FAILED  learns" in out
+    assert "ValueError: I will not" in out
+    assert err == ""
