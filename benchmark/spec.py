@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -165,9 +166,12 @@ def code_fingerprint(module_name: str) -> str:
 
 
 def _collect(module_name: str, sources: dict[str, str]) -> None:
-    """Adds the code of a module, and of what it imports from its own top-level package or from the built-in plugins."""
+    """Adds the code of a module, and of the plugin modules that it imports."""
     file = _file(module_name)
     if file is None or file in sources:
+        return
+    if not file.endswith(".py"):  # compiled
+        sources[file] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
         return
     tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -175,10 +179,35 @@ def _collect(module_name: str, sources: dict[str, str]) -> None:
             node.body = node.body[1:] or [ast.Pass()]
     sources[file] = ast.unparse(tree)
     package = module_name if Path(file).name == "__init__.py" else module_name.rpartition(".")[0]
-    own = package.partition(".")[0]
     for name in [*_parents(module_name), *_imported(tree, package)]:
-        if name.startswith(_BUILT_IN) or (own and own != "benchmark" and name.partition(".")[0] == own):
+        if name.startswith(_BUILT_IN) or _is_kin(name, module_name):
             _collect(name, sources)
+
+
+def _is_kin(name: str, of: str) -> bool:
+    """Whether a module belongs to the plugin whose module `of` imports it: it is of the same top-level package, or beside it.
+
+    Beside it is a module of the same folder, and where that is the folder of all that is installed, of the same distribution.
+    """
+    top, own = name.partition(".")[0], of.partition(".")[0]
+    if "benchmark" in (top, own):
+        return False
+    folder = _folder(own)
+    if top == own or folder is None or _folder(top) != folder:
+        return top == own
+    return folder.name not in _LIBRARIES or bool(_distributions(top) & _distributions(own))
+
+
+def _folder(top_level: str) -> Path | None:
+    """In which a top-level module or package lies."""
+    file = _file(top_level)
+    if file is None:
+        return None
+    return Path(file).parent.parent if Path(file).name == "__init__.py" else Path(file).parent
+
+
+def _distributions(top_level: str) -> set[str]:
+    return set(packages_distributions().get(top_level, ()))
 
 
 def _parents(module_name: str) -> list[str]:
@@ -189,6 +218,7 @@ def _parents(module_name: str) -> list[str]:
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _BUILT_IN = ("benchmark.methods.", "benchmark.datasets.")
+_LIBRARIES = ("site-packages", "dist-packages")
 
 
 def _imported(tree: ast.Module, package: str) -> Iterator[str]:
@@ -210,6 +240,6 @@ def _file(module_name: str) -> str | None:
         return getattr(sys.modules[module_name], "__file__", None)
     try:
         spec = importlib.util.find_spec(module_name)
-    except ModuleNotFoundError:  # a name that was imported from a module is not always one itself
+    except (ModuleNotFoundError, ValueError):  # a name that was imported from a module is not always one itself
         return None
-    return spec.origin if spec else None
+    return spec.origin if spec and spec.has_location else None

@@ -11,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from stubs import SPEC
 
+from benchmark import spec
 from benchmark.contract import BadInput
 from benchmark.spec import DatasetSpec, RunSpec, code_fingerprint, recipe
 
@@ -111,8 +112,6 @@ def test_the_same_code_in_another_place_is_the_same_code(tmp_path: Path):
 
 
 def test_a_loose_file_that_builds_on_a_method_changes_with_it(tmp_path: Path):
-    from benchmark import spec
-
     loose(tmp_path / "a", "from benchmark.methods.scn import SCN")
     sources: dict[str, str] = {}
     spec._collect("benchmark_plugin_mine_a", sources)
@@ -137,3 +136,30 @@ def test_a_fingerprint_covers_all_of_a_package_that_a_plugin_imports(tmp_path, m
     (package / "constants.py").write_text("C = 2  # a comment\n")
     seen.add(code_fingerprint("theirs_fingerprinted.methods.m"))
     assert len(seen) == 3
+
+
+def test_a_fingerprint_covers_the_modules_beside_a_loose_file_and_no_library(tmp_path, monkeypatch):
+    """Its own helper, and the helper's; not what merely is installed, even from a virtual environment in the same folder."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "beside_one.py").write_text("import beside_two, numpy\n")
+    (tmp_path / "beside_two.py").write_text("X = 1\n")
+    code = "import beside_one, numpy, torch\nfrom benchmark.contract import Method\n"
+    first = loose(tmp_path, code)
+    (tmp_path / "beside_two.py").write_text("X = 2\n")
+    assert code_fingerprint(f"benchmark_plugin_mine_{tmp_path.name}") != first
+    sources: dict[str, str] = {}
+    spec._collect(f"benchmark_plugin_mine_{tmp_path.name}", sources)
+    assert {Path(file).name for file in sources} == {"mine.py", "beside_one.py", "beside_two.py"}
+
+
+def test_a_fingerprint_of_an_installed_module_covers_its_distribution_and_no_other(tmp_path, monkeypatch):
+    """Where a package has no folder of its own, its modules lie among those of all others."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    for name, code in {"lone_a": "import lone_b, lone_c\n", "lone_b": "X = 1\n", "lone_c": "X = 1\n"}.items():
+        (folder / f"{name}.py").write_text(code)
+    monkeypatch.setattr(spec, "packages_distributions", lambda: {"lone_a": ["mine"], "lone_b": ["mine"], "lone_c": ["theirs"]})
+    sources: dict[str, str] = {}
+    spec._collect("lone_a", sources)
+    assert {Path(file).name for file in sources} == {"lone_a.py", "lone_b.py"}
