@@ -81,6 +81,7 @@ class PlannedRun:
     realised: float  #: the noise's realised rate, a fraction
     imbalance: float  #: images of the test set's most frequent class over those of its rarest
     privilege: tuple[str, ...]  #: what the method knows beyond the given labels
+    weights_match: str | None  #: how much of the backbone the pretrained weights fill: `72 of 74 tensors`
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -159,7 +160,10 @@ class RunFolder:
 
     def metrics(self) -> dict[str, float | None]:
         """metrics.json of a finished run."""
-        return dict(_read_json(self.path / "metrics.json", dict[str, float | None]))
+        metrics = _read_json(self.path / "metrics.json", dict[str, float | None])
+        if metrics.get("acc_last") is None:
+            raise BadInput(f"{self.path / 'metrics.json'} is damaged: there is no acc_last in it")
+        return metrics
 
     def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""
@@ -174,6 +178,10 @@ class RunFolder:
                 return list(csv.DictReader(file))
         except FileNotFoundError:
             return []
+
+
+RESULTS = ("results.csv", "table.md", "table.csv", "table.tex", "table.html")
+"""What is made from the finished runs, again at each run."""
 
 
 class Store:
@@ -198,6 +206,12 @@ class Store:
                 path = self.root / name
                 if path.exists() and not (path.is_dir() if is_folder else path.is_file()):
                     raise BadInput(f"--out {self.root}: {path} is in the way")
+            if not any((self.root / name).exists() for name in ("sweep.toml", "grid.json")):
+                for path in (self.root / name for name in RESULTS):
+                    if path.exists():
+                        raise BadInput(
+                            f"--out {self.root}: {path} would be overwritten, and is of no sweep (there is no sweep.toml)"
+                        )
             with tempfile.TemporaryFile(dir=above):
                 pass
         except OSError as error:

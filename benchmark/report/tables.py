@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,12 +57,18 @@ def tables(results: Sequence[Result]) -> list[Table]:
     its own tables, each noise its own column, each method with its options its own row.
     """
     made = []
-    for group in _grouped(results, _setting).values():
+    for group in _grouped(_by_noise(results), _setting).values():
         made.append(headline(group, "acc_last", "Test accuracy (%)"))
         if max(result.imbalance for result in group) > 1.5:
             made.append(headline(group, "macro_acc", "Mean of the classes' test accuracies (%)"))
         made.append(details(group))
     return made
+
+
+def _by_noise(results: Sequence[Result]) -> list[Result]:
+    """Kinds of noise as they came, their rates rising, whatever sweep brought which."""
+    kinds = list(dict.fromkeys(result.spec.noise_kind for result in results))
+    return sorted(results, key=lambda result: (kinds.index(result.spec.noise_kind), result.spec.noise_rate or 0))
 
 
 def headline(group: Sequence[Result], metric: str, title: str) -> Table:
@@ -82,17 +90,17 @@ def headline(group: Sequence[Result], metric: str, title: str) -> Table:
 def details(group: Sequence[Result]) -> Table:
     """One row for each noise and method, every metric that applies, each the mean over the seeds."""
     cells = _grouped(group, lambda r: (*_noise(r), *_method(r)))
-    shown = [m for m in (*METRICS, "networks", *COSTS) if any(r.metrics.get(m) is not None for r in group)]
+    shown = [METRICS[0]] + [m for m in (*METRICS[1:], "networks", *COSTS) if any(r.metrics.get(m) is not None for r in group)]
     rows = []
     for members in cells.values():
-        values = [_mean_text(members, metric) for metric in shown]
+        values = [_cell(members, "acc_last", counted=False), *(_mean_text(members, metric) for metric in shown[1:])]
         rows.append((_noise_title(members, short=False), _method_title(members[0]), *values))
     columns = ("noise", "method", *(_TITLES.get(metric, metric) for metric in shown))
     return Table(
         f"All metrics: {_setting_title(group[0])}",
         columns,
         tuple(rows),
-        f"Means over seeds, last epoch unless named otherwise.{_told_more(group)}",
+        f"Means over seeds (the first with its standard deviation), last epoch unless named otherwise.{_told_more(group)}",
         main=False,
     )
 
@@ -103,8 +111,8 @@ def render(made: Sequence[Table], results: Sequence[Result], fill: str) -> dict[
     return {
         "md": _joined(made, notes),
         "main": _joined([table for table in made if table.main], notes),
-        "csv": "\n".join(_csv(table) for table in made),
-        "tex": "\n".join(_tex(table) for table in made if table.main),
+        "csv": "\n".join(_csv(table) for table in made) + "".join(f"\n{_csv_line(f'# {note}')}" for note in notes),
+        "tex": "\n".join(_tex(table) for table in made if table.main) + "".join(f"\n% {note}\n" for note in notes),
         "html": _html(made, notes),
     }
 
@@ -120,13 +128,12 @@ def _md(table: Table) -> str:
 
 
 def _csv(table: Table) -> str:
-    import csv
-    import io
+    return "".join(_csv_line(*cells) for cells in ([f"# {table.title}. {table.caption}"], table.columns, *table.rows))
 
+
+def _csv_line(*cells: str) -> str:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([f"# {table.title}. {table.caption}"])
-    writer.writerows([table.columns, *table.rows])
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
     return buffer.getvalue()
 
 
@@ -157,10 +164,12 @@ def _aligned(table: Table) -> tuple[str, ...]:
 
 def _notes(results: Sequence[Result], fill: str) -> list[str]:
     notes = [
-        f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error}"
+        f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} (runs/{r.key}/failure.json)"
         for r in results
         if r.error
     ]
+    if notes:
+        notes.append(f"This command runs what has failed again: {fill} --retry-failed")
     missing = [r for r in results if r.status in ("missing", "started")]
     if missing:
         notes.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
@@ -176,7 +185,7 @@ def _setting(result: Result) -> tuple[object, ...]:
 
 def _setting_title(result: Result) -> str:
     spec = result.spec
-    weights = f" from {spec.pretrained}" if spec.pretrained else ""
+    weights = f" from {spec.pretrained} ({result.weights_match})" if spec.pretrained else ""
     held_out = f", {spec.validation * 100:g} % held out" if spec.validation else ""
     epochs = f"{spec.recipe.epochs} epoch{'s' if spec.recipe.epochs > 1 else ''} of"
     recipe = f"{'each method by' if spec.recipe.is_own else epochs} recipe {spec.recipe.name}"
@@ -197,7 +206,7 @@ def _noise(result: Result) -> tuple[object, ...]:
 
 def _noise_title(members: Sequence[Result], *, short: bool) -> str:
     spec = members[0].spec
-    realised = statistics.fmean(result.realised for result in members) * 100
+    realised = statistics.fmean({result.noise_sha256: result.realised for result in members}.values()) * 100
     kind = "" if short and spec.noise_rate is not None else f"{spec.noise_kind} "
     rate = "" if spec.noise_rate is None else f"{spec.noise_rate * 100:g} % "
     return f"{kind}{rate}(realised {realised:.2f} %)"

@@ -115,7 +115,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
             raise BadInput(f"the method '{name}' needs {lack}, and {dataset.label} has none")
     H, W, C = data.data.train.images.shape[1:]
     backbone = build_backbone(sweep.backbone, (C, H, W), "fp32")
-    matched = [str(fill(backbone.named_as_published, read_weights(weights), weights.name))] if weights else []
+    match = fill(backbone.named_as_published, read_weights(weights), weights.name) if weights else None
     if sweep.validation and len(data.data.train) * sweep.validation / 100 < len(data.data.classes):
         raise BadInput(f"--validation {sweep.validation:g}: fewer images than classes would be held out")
     counts = np.bincount(data.data.test.labels)
@@ -143,6 +143,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 realised=noise.realised,
                 imbalance=imbalance,
                 privilege=plugins.methods[spec.method].privilege,
+                weights_match=match.share if match else None,
                 cache=cache,
                 weights=weights,
                 device=on.type,
@@ -150,7 +151,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 plugins=sweep.plugins,
             )
         )
-    return Plan(sweep, jobs, noises, (*data.data.notes, *matched))
+    return Plan(sweep, jobs, noises, (*data.data.notes, *([str(match)] if match else [])))
 
 
 def _config(sweep: Sweep, method: type[Method]) -> Any:

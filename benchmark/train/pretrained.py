@@ -23,7 +23,12 @@ class Match:
     wanted: int
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.filled} of the backbone's {self.wanted} tensors filled"
+        return f"{self.file}: {self.share} filled"
+
+    @property
+    def share(self) -> str:
+        """`60 of the backbone's 62 tensors`."""
+        return f"{self.filled} of the backbone's {self.wanted} tensors"
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -60,7 +65,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def fill(net: nn.Module, weights: Mapping[str, Tensor], file: str) -> Match:
-    """Copies into `net` every tensor of `weights` that has its name and shape. Raises BadInput where none has.
+    """Copies into `net` every tensor of `weights` that has its name and shape. Raises BadInput where fewer than half have.
 
     A first convolution for colour is summed over its channels where the images are grey: the same as showing it grey thrice.
     """
@@ -72,12 +77,15 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor], file: str) -> Match:
             continue
         if target.ndim == 4 and target.shape[1] == 1 and tensor.ndim == 4 and tensor.shape[1] == 3:
             tensor = tensor.sum(dim=1, keepdim=True)
-        if tensor.shape == target.shape:
+        if tensor.shape == target.shape and tensor.is_floating_point() == target.is_floating_point():
+            if not tensor.isfinite().all():
+                raise BadInput(f"--pretrained {file}: not all values of its tensor {name} are finite")
             fitting[name] = tensor
     parameters = {name for name, _ in net.named_parameters()}
-    if not parameters & fitting.keys():
-        first = ", ".join(sorted(parameters)[:2])
-        raise BadInput(f"--pretrained {file}: none of its {len(weights)} tensors fits the backbone (which has {first}, …)")
+    found = len(parameters & fitting.keys())
+    if 2 * found < len(parameters):
+        which, first = f"{found or 'none'} of its {len(weights)} tensors", ", ".join(sorted(parameters)[:2])
+        raise BadInput(f"--pretrained {file}: {which} fit the backbone; wanted half of its {len(parameters)} ({first}, …)")
     net.load_state_dict(fitting, strict=False)
     return Match(file, len(fitting), len(own))
 

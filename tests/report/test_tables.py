@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 
 from stubs import SPEC
 
@@ -16,7 +17,16 @@ COSTS = ("1", "10.0")
 
 
 def result(
-    method="scn", seed=0, status="finished", accuracy=80.0, rate=0.2, imbalance=1.0, error=None, privilege=(), **changes
+    method="scn",
+    seed=0,
+    status="finished",
+    accuracy=80.0,
+    rate=0.2,
+    realised=None,
+    imbalance=1.0,
+    error=None,
+    privilege=(),
+    **changes,
 ):
     spec = dataclasses.replace(BASE, method=method, seed=seed, noise_rate=rate, **changes)
     metrics = (
@@ -27,12 +37,13 @@ def result(
     return Result(
         spec=spec,
         key=f"{method}{seed}",
-        noise_sha256="noise",
+        noise_sha256=f"noise {rate} {seed}",
         weights_sha256=None,
+        weights_match="60 of the backbone's 62 tensors" if spec.pretrained else None,
         dataset_sha256="data",
         code="code",
         protocol=1,
-        realised=rate,
+        realised=rate if realised is None else realised,
         imbalance=imbalance,
         privilege=privilege,
         status=status,
@@ -69,6 +80,27 @@ def test_what_failed_or_is_missing_says_so():
     failed = result("ce", status="failed", error="the loss was nan")
     table = headline(failed, result("rul", status="missing"), result(), result(seed=1, status="failed"))
     assert table.rows == (("ce", "failed", "", ""), ("rul", "missing", "", ""), ("scn", "80.00 (1 of 2)", *COSTS))
+    assert [row[1:] for row in tables([failed])[1].rows] == [("ce", "failed")]
+
+
+def test_every_format_says_why_a_run_failed_where_its_traceback_lies_and_how_to_run_it_again():
+    results = [result("ce", status="failed", error="the loss was nan"), result()]
+    for text in render(tables(results), results, "python -m benchmark run --out x").values():
+        assert "ce, symmetric 20 % (realised 20.00 %), seed 0: the loss was nan (runs/ce0/failure.json)" in html.unescape(text)
+        assert "again: python -m benchmark run --out x --retry-failed" in text
+
+
+def test_a_setting_says_how_much_of_the_backbone_its_weights_filled():
+    assert "from w.pth (60 of the backbone's 62 tensors)" in headline(result(pretrained="w.pth")).title
+
+
+def test_noises_stand_in_rising_order_with_the_rate_that_their_labels_have_whatever_ran_first():
+    later = [result("ce", rate=0.3), result("ce", rate=0.1)]
+    table = headline(
+        result(rate=0.2, realised=0.18), *later, result("ce", rate=0.2, realised=0.18), result("ce", 1, realised=0.22)
+    )
+    assert [title.partition(" (")[0] for title in table.columns[1:4]] == ["10 %", "20 %", "30 %"]
+    assert "20 % (realised 20.00 %)" in table.columns
 
 
 def test_nothing_is_averaged_over_more_than_the_seed():
@@ -146,6 +178,13 @@ GOLDEN = [result("ce", accuracy=79.0), result("ce", seed=1, status="missing"), r
 SETTING = "ferplus[classes=8]@10k, backbone small, 12 epochs of recipe common in fp32"
 
 
+NOTES = (
+    "Failed: a|b, symmetric 20 % (realised 20.00 %), seed 0: nan (runs/a|b0/failure.json)",
+    "This command runs what has failed again: THE COMMAND --retry-failed",
+    "1 of 3 runs are missing; this command runs them: THE COMMAND",
+)
+
+
 def test_the_headline_in_all_formats_to_the_letter():
     texts = render([headline(*GOLDEN)], GOLDEN, "THE COMMAND")
     caption = "Noise symmetric, one seed (no spread can be given), last epoch."
@@ -155,13 +194,12 @@ def test_the_headline_in_all_formats_to_the_letter():
         "|:---------|--------------------------:|-----------:|----------:|\n"
         "| ce       |            79.00 (1 of 2) |          1 |      10.0 |\n"
         "| a\\|b     |                    failed |            |           |\n\n"
-        f"{caption}\n\n"
-        "Failed: a|b, symmetric 20 % (realised 20.00 %), seed 0: nan\n\n"
-        "1 of 3 runs are missing; this command runs them: THE COMMAND\n"
+        f"{caption}\n\n" + "\n".join(f"{note}\n" for note in NOTES)
     )
     assert texts["csv"] == (
         f'"# Test accuracy (%): {SETTING}. {caption}"\n'
         "method,20 % (realised 20.00 %),networks,seconds\nce,79.00 (1 of 2),1,10.0\na|b,failed,,\n"
+        f'\n"# {NOTES[0]}"\n\n# {NOTES[1]}\n\n# {NOTES[2]}\n'
     )
     assert texts["tex"] == (
         "\\begin{table}\n\\centering\n"
@@ -170,7 +208,7 @@ def test_the_headline_in_all_formats_to_the_letter():
         " method   &   20 \\% (realised 20.00 \\%) &   networks &   seconds \\\\\n\\midrule\n"
         " ce       &            79.00 (1 of 2) &          1 &      10.0 \\\\\n"
         " a|b      &                    failed &            &           \\\\\n"
-        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n" + "".join(f"\n% {note}\n" for note in NOTES)
     )
     html = " ".join(texts["html"].split()).replace("> ", ">").replace(" <", "<")
     assert html.startswith('<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Results</title>')
@@ -179,7 +217,7 @@ def test_the_headline_in_all_formats_to_the_letter():
     assert f"<tr><th>method</th>{right('h', '20 % (realised 20.00 %)')}{right('h', 'networks')}" in html
     assert f"<tr><td>ce</td>{right('d', '79.00 (1 of 2)')}{right('d', '1')}{right('d', '10.0')}</tr>" in html
     assert f"<tr><td>a|b</td>{right('d', 'failed')}" in html
-    assert f"<p>{caption}</p><p>Failed: a|b, symmetric 20 % (realised 20.00 %), seed 0: nan</p>" in html
+    assert "".join(f"<p>{text}</p>" for text in (caption, *NOTES)) in html
 
 
 def test_a_file_of_any_name_makes_a_sound_markdown_table():

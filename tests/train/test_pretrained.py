@@ -42,13 +42,31 @@ def test_a_colour_network_sees_grey_images_as_if_shown_thrice():
 
 
 def test_weights_of_another_network_are_refused():
-    with pytest.raises(BadInput, match="none of its 1 tensors fits"):
+    with pytest.raises(BadInput, match="none of its 1 tensors fit"):
         fill(small(), {"conv1.weight": torch.zeros(64, 3, 7, 7)}, "w")
 
 
-def test_half_a_match_is_reported():
-    weights = dict(list(plain(small()).items())[:6])
-    assert fill(small(), weights, "w").filled == 6
+def test_a_match_of_more_than_half_is_reported_and_one_of_less_is_refused():
+    weights = plain(small())
+    most = dict(list(weights.items())[: len(weights) * 3 // 4])
+    assert fill(small(), most, "w").share == f"{len(most)} of the backbone's {len(weights)} tensors"
+    with pytest.raises(BadInput, match="3 of its 6 tensors fit the backbone; wanted half of its 36"):
+        fill(small(), dict(list(weights.items())[:6]), "w")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value):
+    weights = plain(small())
+    name = next(name for name, tensor in weights.items() if tensor.is_floating_point())
+    weights[name] = weights[name].clone()
+    weights[name].view(-1)[0] = value
+    with pytest.raises(BadInput, match=f"{name} are finite"):
+        fill(small(), weights, "w")
+
+
+def test_whole_numbers_do_not_pass_for_weights():
+    with pytest.raises(BadInput, match="none of its"):
+        fill(small(), {name: tensor.long() for name, tensor in plain(small()).items()}, "w")
 
 
 class Exploit:
@@ -95,6 +113,7 @@ def test_a_file_that_was_cut_short_or_is_not_there_is_bad_input(tmp_path: Path, 
 def test_a_tensor_of_another_shape_is_left_as_it_was():
     net = small()
     before = net.stem[0].weight.clone()
-    fill(net, {"stem.0.weight": torch.zeros(24, 1, 5, 5), "stem.1.weight": torch.full((24,), 3.0)}, "w")
+    odd = {"stem.0.weight": torch.zeros(24, 1, 5, 5), "stem.1.weight": torch.full((24,), 3.0)}
+    fill(net, {**plain(small()), **odd}, "w")
     assert torch.equal(net.stem[0].weight, before)
     assert net.stem[1].weight.unique().tolist() == [3.0]
