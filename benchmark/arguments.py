@@ -32,13 +32,13 @@ def plain_number(text: str) -> float:
         raise typer.BadParameter(f"'{text}' is not a number") from None
 
 
-def words(text: str | None) -> list[str] | None:
+def words(option: str, text: str | None) -> list[str] | None:
     """What stands between commas; None where nothing was given."""
     if text is None:
         return None
     found = [word.strip() for word in text.split(",") if word.strip()]
     if not found:
-        raise BadInput(f"got {text!r} where a list was wanted, with commas")
+        raise BadInput(f"{option}: got {text!r}; wanted a list with commas")
     return found
 
 
@@ -58,7 +58,7 @@ def merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 def numbers(option: str, text: str | None, kind: Callable[[str], T], what: str) -> list[T] | None:
     """The numbers between commas, each read by `kind`; `what` names them."""
     try:
-        return None if text is None else [kind(word) for word in words(text) or []]
+        return None if text is None else [kind(word) for word in words(option, text) or []]
     except ValueError:
         raise BadInput(f"{option} {text}: wanted {what} with commas, as in 10,20,30") from None
 

@@ -22,10 +22,11 @@ from .arguments import (
     whole_number,
     words,
 )
-from .contract.errors import BadInput, unknown
+from .contract.errors import BadInput, need_folder, unknown
 
 if TYPE_CHECKING:
     from .sweep.plan import Plan
+    from .sweep.run import Settings
 
 app = typer.Typer(
     add_completion=False,
@@ -70,10 +71,12 @@ def run(
     ] = None,
     shard: Annotated[str, Option(help="K/N: only the K-th of N equal parts of the grid.")] = "1/1",
     set_: Annotated[list[str] | None, Option("--set", help="NAME.OPTION=VALUE of a method or dataset; repeatable.")] = None,
-    config: Annotated[str | None, Option(help="A TOML file of settings; options given here go before it.")] = None,
+    config: Annotated[
+        list[str] | None, Option(help="A TOML file of one or more sweeps; options given here go before it; repeatable.")
+    ] = None,
     plugin: Annotated[list[str] | None, Option(help="A Python file with methods or datasets; repeatable.")] = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Check everything and list the runs, without running or writing.")
+        bool, Option("--dry-run", help="Check everything and list the runs; nothing is written but the dataset's cache.")
     ] = False,
     force: Annotated[bool, Option("--force", help="Run finished runs again, replacing their results.")] = False,
     retry_failed: Annotated[bool, Option("--retry-failed", help="Run failed runs again.")] = False,
@@ -88,10 +91,12 @@ def run(
 
     given: dict[str, Any] = {
         "dataset": dataset,
-        "methods": words(methods),
+        "methods": words("--methods", methods),
         "noise": numbers("--noise", noise, float, "rates in percent"),
         "noise_kind": noise_kind,
-        "noise_files": None if noise_file is None else [path_of("--noise-file", word) for word in words(noise_file) or []],
+        "noise_files": None
+        if noise_file is None
+        else [path_of("--noise-file", word) for word in words("--noise-file", noise_file) or []],
         "seeds": seed_list(seeds, seed),
         "recipe": recipe,
         "epochs": epochs,
@@ -108,7 +113,7 @@ def run(
     given = {name: value for name, value in given.items() if value is not None}
     if out is not None:
         path_of("--out", out)
-    entries = [{}] if config is None else read_settings(Path(path_of("--config", config)))
+    entries = [entry for file in config or [] for entry in read_settings(Path(path_of("--config", file)))] or [{}]
     sweeps = [checked_sweep(merged(entry, given)) for entry in entries]
     settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
     folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind}") for sweep in sweeps]
@@ -118,7 +123,7 @@ def run(
             beside = [planned.sweep for (planned, _), other in zip(plans, folders, strict=False) if other == folder]
             plans.append(plan_sweep(sweep, folder, settings, beside))
     if dry_run:
-        _show_plans(plans, folders, as_json=json_)
+        _show_plans(plans, folders, settings, as_json=json_)
         return
     for sweep, folder in zip(sweeps, folders, strict=True):
         try:
@@ -149,12 +154,11 @@ def table(
     from .report.write import write_tables
     from .store import Store
 
-    wanted = words(format_) or []
+    wanted = words("--format", format_) or []
     for name in wanted:
         if name not in FORMATS:
             raise unknown("table format", name, FORMATS)
-    if not Path(path_of("table", folder)).is_dir():
-        raise BadInput(f"{folder}: there is no such folder")
+    need_folder("table", Path(path_of("table", folder)))
     rows, text = write_tables(Store(Path(folder)), wanted)
     print(_dumps(rows) if json_ else text, end="\n" if json_ else "")
 
@@ -174,11 +178,14 @@ def list_(
     if json_:
         print(_dumps(rows))
     else:
-        width = max((len(row["name"]) for row in rows), default=0)
-        for row in rows:
-            print(f"{row['name']:<{width}}  {row['summary']}")
+        names = [row["name"] + (" †" if row.get("privilege") else "") for row in rows]
+        width = max(map(len, names), default=0)
+        for name, row in zip(names, rows, strict=True):
+            print(f"{name:<{width}}  {row['summary']}")
             if row["citation"]:
                 print(f"{'':<{width}}  {row['citation']}")
+        if any(name.endswith("†") for name in names):
+            print("† is told more than the given labels, and is no competitor")
     for name, reason in broken.items():
         print(f"{name}: cannot be used: {reason}", file=sys.stderr)
 
@@ -206,7 +213,7 @@ def method_check(
     from .contract.registry import load_plugins, methods_in_file
 
     files = [path_of("--plugin", p) for p in plugin or []]
-    is_file = what.endswith(".py")
+    is_file = what.endswith(".py") or Path(what).is_dir()
     chosen = methods_in_file(Path(path_of("method check", what))) if is_file else [load_plugins(files).methods[what]]
     failed, rows = 0, []
     for kind in chosen:
@@ -224,18 +231,28 @@ def method_check(
         raise typer.Exit(1)
 
 
-def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], *, as_json: bool) -> None:
+def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], settings: Settings, *, as_json: bool) -> None:
     from .store import Store
     from .sweep.progress import run_label
+    from .sweep.run import shard, wanted
 
     everything = []
     for (planned, workers), folder in zip(plans, folders, strict=True):
-        jobs = planned.jobs
-        rows = [{"key": job.key, "run": run_label(job), "status": Store(folder).run(job.key).status} for job in jobs]
+        store = Store(folder)
+        rows = [
+            {
+                "key": job.key,
+                "run": run_label(job),
+                "status": store.run(job.key).status,
+                "action": "run" if wanted(job, store, settings) else "keep",
+            }
+            for job in shard(planned.jobs, settings)
+        ]
         everything += rows
         if not as_json:
-            print("".join(f"{row['key']}  {row['status']:<8}  {row['run']}\n" for row in rows), end="")
-            print(f"{len(rows)} runs into {folder}, {workers} at a time, {jobs[0].threads} threads each")
+            print("".join(f"{row['key']}  {row['status']:<8}  {row['action']:<4}  {row['run']}\n" for row in rows), end="")
+            todo = sum(row["action"] == "run" for row in rows)
+            print(f"{todo} of {len(rows)} runs to do in {folder}, {workers} at a time, {planned.sweep.threads} threads each")
     if as_json:
         print(_dumps(everything))
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .contract.config import changed_options
 from .contract.dataset import Data, Dataset, Split
 from .contract.errors import BadInput, told
+from .noise import HUMAN
 from .spec import DatasetSpec, code_fingerprint
 from .streams import numpy_stream
 
@@ -56,7 +57,9 @@ def prepare(dataset: Dataset) -> Path:
             _write(dataset, data, folder)
     except BadInput:
         raise
-    except (Exception, SystemExit) as error:  # a plugin's own fault, and named as such
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's own fault, and named as such
         raise BadInput(f"dataset '{dataset.name}' failed: {told(error)}") from error
     return folder
 
@@ -138,10 +141,14 @@ def _check(name: str, data: Data) -> None:
         _check_labels(f"{name}: its {which} labels", split.labels, len(split), K)
         if split.votes is not None and split.votes.shape != (len(split), K):
             raise BadInput(f"{name}: its {which} votes are {split.votes.shape}; wanted {(len(split), K)}")
+        if split.votes is not None and split.votes.min() < 0:
+            raise BadInput(f"{name}: some of its {which} votes are negative; wanted counts")
     shapes = data.train.images.shape[1:], data.test.images.shape[1:]
     if shapes[0] != shapes[1]:
         raise BadInput(f"{name}: its training images are {shapes[0]} and its test images {shapes[1]}; wanted one shape")
     for kind, labels in data.human_labels.items():
+        if kind != HUMAN and not kind.startswith(f"{HUMAN}-"):
+            raise BadInput(f"{name}: its human labels are called '{kind}'; wanted {HUMAN}, or {HUMAN}-NAME")
         _check_labels(f"{name}: its labels of kind {kind}", labels, len(data.train), K)
 
 

@@ -23,6 +23,7 @@ def methods(plugins: Sequence[str] = ()) -> Rows:
                 "citation": str(method.paper),
                 "source": method.paper.code or method.paper.url,
                 "url": method.paper.url,
+                "privilege": list(method.privilege),
             }
         )
     return rows, found.broken

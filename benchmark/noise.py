@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from .contract.errors import BadInput, unknown
+from .contract.errors import BadInput, need_file, unknown
 from .streams import numpy_stream
 
 Labels = NDArray[np.int64]
@@ -47,6 +47,11 @@ GENERATED: Mapping[str, Callable[[Labels, float, int, np.random.Generator], Labe
 
 HUMAN = "human"  # `human` and every `human-…` are label sets that a dataset brings
 FILE = "file"
+
+
+def file_kind(file: Path) -> str:
+    """What the labels of a file are called: `file:<name>`; an artefact, which is named by its sha256, by its first digits."""
+    return f"{FILE}:{file.stem[:12] if re.fullmatch('[0-9a-f]{64}', file.stem) else file.stem}"
 
 
 def takes_rate(kind: str) -> bool:
@@ -129,12 +134,12 @@ def make(
     elif kind == FILE:
         assert file is not None
         given = read_labels(file, len(reference), num_classes, dataset_sha256)
-        kind = f"{FILE}:{file.stem}"
+        kind = file_kind(file)
     elif kind in human_labels:
         given = human_labels[kind]
     else:
-        have = sorted(human_labels) or ["none of its own (its distribution may have them in a file that is not there)"]
-        raise BadInput(f"{dataset} has no noise kind '{kind}'; its human labels are: {', '.join(have)}")
+        have = f"it has {', '.join(sorted(human_labels))}" if human_labels else "none lie with its images"
+        raise BadInput(f"{dataset} has no human labels of the kind '{kind}'; {have}")
     header = Header(
         kind=kind,
         rate=rate if drawn else None,
@@ -151,8 +156,7 @@ def read_labels(file: Path, count: int, num_classes: int, dataset_sha256: str) -
 
     Raises BadInput where the file does not fit the dataset.
     """
-    if not file.is_file():
-        raise BadInput(f"noise file {file}: there is no such file")
+    need_file("noise file", file)
     if file.suffix == ".npz":
         header, given = read_artefact(file)
         if header.dataset_sha256 != dataset_sha256:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -35,6 +36,8 @@ def new_method(name: str, folder: Path = Path(), *, package: bool = False) -> li
     for path in [root, *targets.values()] if package else targets.values():
         if path.exists():
             raise BadInput(f"method new {name}: {path} is there already, and is left as it is")
+    if not package and find_spec(module):  # a file of this name would be imported in its place
+        raise BadInput(f"method new {name}: {module}.py would hide the Python module '{module}'; wanted another name")
     try:
         for template, path in targets.items():
             text = (files("benchmark.templates") / f"{template}.txt").read_text(encoding="utf-8")

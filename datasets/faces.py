@@ -232,7 +232,8 @@ class Config:
     seed: int = 0  #: another seed draws other faces
 
     def __post_init__(self) -> None:
-        for name, low, high in (("train", 1, 1_000_000), ("test", 1, 1_000_000), ("seed", 0, 2**32 - 1)):
+        K = len(CLASSES)
+        for name, low, high in (("train", K, 1_000_000), ("test", K, 1_000_000), ("seed", 0, 2**32 - 1)):
             if not low <= getattr(self, name) <= high:
                 raise BadInput(f"faces.{name} is {getattr(self, name)}; wanted a whole number from {low} to {high}")
 

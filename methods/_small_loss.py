@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Method, Positive, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Fraction, Method, Positive, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 
@@ -56,10 +56,10 @@ OWN_RECIPE: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True)
 class SmallLossConfig:
-    """Options of whatever learns from the smallest losses; defaults from the released codes unless stated."""
+    """Options of learning from the smallest losses; defaults from the released code unless stated."""
 
-    gradual: Positive = 10 / 200  # T_k: share of the schedule in which R falls to its value
-    warm_up: Share = 0.5  # share of the schedule before losses are forgotten; tau is too large while networks know little
+    gradual: Positive = 10 / 200  # share of the schedule in which R falls to its value; the papers' T_k
+    warm_up: Fraction = 0.5  # share of the schedule before losses are forgotten; ours: earlier, tau comes out too large
 
 
 def remembered_share(tau: Tensor, passed: float, config: SmallLossConfig) -> Tensor:

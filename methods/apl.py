@@ -11,7 +11,7 @@ Deviations:
 - The paper pairs several active and passive losses; this is NCE with RCE.
 - alpha and beta are set for each dataset there: 1 and 1 for CIFAR-10, 10 and 0.1 for CIFAR-100, 1 and 10 for MNIST. The first
   pair serves all here: CIFAR-10 is one of the suite's, and nearest to expressions in the number of classes.
-- A is 9.21, the natural logarithm of the code's clip at 1e-4, as in symmetric cross-entropy (see sce.py).
+- A is 9.21, the natural logarithm of the code's clip at 1e-4, as in symmetric cross-entropy (`sce`).
 - The code clips p at 1e-7 in RCE, and gradients at a norm of 5; neither is done here.
 """
 

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Paper, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Paper, Part, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 
@@ -44,8 +44,8 @@ NETWORKS = 2  # that measure: any image is a threshold sample of one at most
 class AUMConfig:
     """Options of AUM; defaults from the released code."""
 
-    measure_share: Share = 1.0  # of the schedule for each measuring network; between the code's 0.5 of epochs and 2 of steps
-    percentile: Share = 0.99  # of the threshold samples' AUMs: below it, an image is flagged
+    measure_share: Part = 1.0  # of the schedule for each measuring network; between the code's 0.5 of epochs and 2 of steps
+    percentile: Part = 0.99  # of the threshold samples' AUMs: below it, an image is flagged
 
 
 def margins(logits: Tensor, labels: Tensor) -> Tensor:

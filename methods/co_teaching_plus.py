@@ -4,13 +4,28 @@ At first this is co-teaching. From a set share of the schedule on, an image of a
 predict different classes; with D these images, network k takes the share R(t) of D on which its cross-entropy is smallest, and
 its peer learns from them:
 
-    L = mean over those of D that 2 picked of CE(z_1, y) + mean over those of D that 1 picked of CE(z_2, y).
+    L = mean over those of D that 2 picked of CE(z_1, y) + mean over those of D that 1 picked of CE(z_2, y),
+    R(t) = 1 - tau * min(t / gradual, 1),
 
-R is as in `_small_loss`. Prediction uses the first network alone, as the paper evaluates single ones. Uncertainty: one minus
-the largest probability. Noise score: one minus the probability of the given label, by which that network picks.
+with t the share of the schedule that has passed since the warm-up; D is the whole batch while t < disagree_from. R falls from 1
+to 1 - tau, the share of right labels.
+
+`co-teaching-plus:oracle` is told tau and needs no warm-up. `co-teaching-plus` lets both networks learn from all labels for the
+share `warm_up` of the schedule, L = CE(z_1, y) + CE(z_2, y), and then estimates
+
+    tau = (d - q) / (1 - q),        cut to [0, 0.5],
+
+with d the share of the training set's labels that a network contradicts, the mean of both, and q that of its images on which
+the two contradict each other, about as many as either gets wrong. A label that both know by heart is not counted, so tau comes
+out too small after a long warm-up.
+
+Prediction uses the first network alone, as the paper evaluates single ones. Uncertainty: one minus the largest probability.
+Noise score: one minus the probability of the given label, by which that network picks.
 
 Deviations:
 - The paper is told the share tau of wrong labels: `co-teaching-plus:oracle`. `co-teaching-plus` estimates it, after a warm-up.
+- In the code the rate falls linearly to 0 from epoch 80 of 200 on, and Adam's first beta is 0.1 from then on; `--recipe paper`
+  halves the rate in steps instead, and leaves that beta at 0.9.
 - The code hands probabilities, not logits, to a cross-entropy that applies a softmax; here as in the paper, of logits.
 - The code leaves the training set's image 0 out of D's count and so drops D's last image; here it is an image like any other.
 - The code divides the mean of the losses by their number once more, which Adam hides and SGD would not; here it is a mean.
@@ -26,7 +41,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from benchmark.contract import Paper, Share
+from benchmark.contract import Fraction, Paper, Share
 
 from ._small_loss import SmallLossConfig, SmallLossPair
 from .co_teaching import exchanged_loss
@@ -41,9 +56,9 @@ class CoTeachingPlusConfig(SmallLossConfig):
 
 @dataclass(frozen=True)
 class OracleConfig(CoTeachingPlusConfig):
-    """Options of co-teaching+ that is told the noise rate."""
+    """Options of co-teaching+ that is told the noise rate; defaults from main.py of the released code."""
 
-    warm_up: Share = 0.0  # share of the schedule before losses are forgotten; the paper's
+    warm_up: Fraction = 0.0  # share of the schedule before losses are forgotten; the paper's
 
 
 def disagreement(first: Tensor, second: Tensor) -> Tensor:
@@ -71,7 +86,12 @@ class CoTeachingPlus(SmallLossPair):
 
 
 class CoTeachingPlusOracle(CoTeachingPlus):
-    """Co-teaching+ that is told the share of wrong labels, as in its paper."""
+    """Co-teaching+ that is told the share of wrong labels, as in its paper.
+
+    It differs from `co-teaching-plus` in tau alone, and in what goes with it: tau is no estimate but the share of the training
+    set's given labels that are wrong, as counted, and without a warm-up R(t) = 1 - tau * min(t / gradual, 1) holds from the
+    first step on.
+    """
 
     name = "co-teaching-plus:oracle"
     Config: ClassVar[type] = OracleConfig

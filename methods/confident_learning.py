@@ -2,8 +2,11 @@
 
 1. The training set is split into folds, stratified by label; for each, a network is trained on the other folds and gives the
    fold's images their probabilities p.
-2. With t_k the mean p_k of the samples labelled k, the classes j that reach t_j are counted per given label, and scaled to the
-   joint distribution Q of given and true labels.
+2. With t_k the mean p_k of the N_k samples labelled k, C_kj of these count for class j: p_j reaches t_j, and where several
+   classes do, j is the most probable of all. Scaled to the given labels, they are the joint distribution of given and true,
+
+    Q_kj = N_k / N * C_kj / sum_i C_ki.
+
 3. Prune by noise rate: of the samples labelled k, for each j other than k, those with the largest p_j - p_k, in number
 
     n_kj = N * Q_kj,
@@ -27,12 +30,14 @@ Deviations (cleanlab, by which the authors replace their first code, is followed
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Count, Paper, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Paper, Part, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 from ._confident import class_weights, joint_counts, label_issues
@@ -42,13 +47,9 @@ from ._confident import class_weights, joint_counts, label_issues
 class ConfidentLearningConfig:
     """Options of confident learning."""
 
-    folds: Count = 4  # at least 2; the paper's CIFAR-10 experiments
-    fold_share: Share = 0.5  # of the schedule for each fold's network; ours, for the cost
-
-    def __post_init__(self) -> None:
-        """Refuses a single fold, beside which there is nothing to train on."""
-        if self.folds < 2:
-            raise ValueError("wanted at least 2 folds")
+    # A single fold leaves nothing to train on; of many, each costs a network and holds next to nothing.
+    folds: Annotated[int, Field(ge=2, le=20)] = 4  # as in the paper's CIFAR-10 experiments
+    fold_share: Part = 0.5  # of the schedule for each fold's network; ours, for the cost
 
 
 def stratified_folds(labels: Tensor, folds: int) -> Tensor:

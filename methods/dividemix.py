@@ -10,10 +10,11 @@ each image. With p, p' the two networks' mean distributions over these views, th
 and all views are blended as in mixup, l ~ Beta(4, 4), the larger of l and 1 - l going to the first. The loss of the blends is
 
     L = CE over the labelled + lambda_u(t) * mean (p - q)^2 over the unlabelled + KL(uniform || mean p),
+    lambda_u(t) = unlabelled_weight * min(t / ramp, 1),
 
-where lambda_u rises linearly. Prediction uses the mean of the two networks' logits, whose argmax is that of the code's sum; the
-softmax of the sum itself would count one answer twice. Uncertainty: one minus the largest probability. Noise score: 1 - w, the
-mean of both networks', from mixtures fitted when training has ended.
+with t the share of the schedule that has passed since the warm-up. Prediction uses the mean of the two networks' logits, whose
+argmax is that of the code's sum; the softmax of the sum itself would count one answer twice. Uncertainty: one minus the largest
+probability. Noise score: 1 - w, the mean of both networks', from mixtures fitted when training has ended.
 
 Deviations (the released code is followed):
 - The code trains the networks one after the other, an epoch each, on batches of 64 labelled and 64 unlabelled images; an epoch
@@ -41,7 +42,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Method, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Fraction, Method, NonNegative, Paper, Positive, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 from ._dividemix import divergence_from_uniform, mean_distribution, noisy_log_odds, semi_supervised_losses, wanted
@@ -53,8 +54,8 @@ from .mixup import blend, draw_share
 class DivideMixConfig:
     """Options of DivideMix; defaults from Train_cifar.py of the released code."""
 
-    warm_up: Share = 1 / 3  # share of the schedule of cross-entropy on all labels; the code's is 10 / 300 on CIFAR-10
-    p_threshold: Share = 0.5  # w above which a label is believed
+    warm_up: Fraction = 1 / 3  # share of the schedule of cross-entropy on all labels; the code's is 10 / 300 on CIFAR-10
+    p_threshold: Fraction = 0.5  # w above which a label is believed
     temperature: Positive = 0.5  # T; below 1 targets get sharper
     alpha: Positive = 4.0  # of Beta(alpha, alpha)
     unlabelled_weight: NonNegative = 25.0  # lambda_u; the code's default on both CIFARs

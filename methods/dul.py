@@ -12,7 +12,7 @@ Deviations:
 - No official code was released; the unofficial dul-pytorch is followed for the heads and for the KL term (summed over
   dimensions, averaged over the batch). It ships lambda = 0 with the comment that 0.01 is the default: 0.01 is used.
 - The paper's classifier is a margin softmax over face identities; here, a linear layer over the classes.
-- `own_recipe` is that of dul-pytorch's train_cls_config.py, but for Nesterov's momentum.
+- `--recipe paper` is that of dul-pytorch's train_cls_config.py, but for Nesterov's momentum.
 - The embedding has 64 dimensions, as RUL's copy of these heads, not the 512 of face recognition.
 """
 
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Count, Method, NonNegative, Paper, Prediction, Share, Task
+from benchmark.contract import Batch, Count, Fraction, Method, NonNegative, Paper, Prediction, Task
 
 from ._heads import embedding_head
 
@@ -35,7 +35,7 @@ class DULConfig:
 
     kl_weight: NonNegative = 0.01  # lambda, the paper's
     dim: Count = 64  # D of the embedding, as RUL's heads
-    dropout: Share = 0.4  # in both heads, dul-pytorch
+    dropout: Fraction = 0.4  # in both heads; dul-pytorch's
 
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:

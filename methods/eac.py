@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, NonNegative, Paper, Share
+from benchmark.contract import Batch, Fraction, NonNegative, Paper, Share
 
 from ._classifier import Classifier
 
@@ -47,9 +47,14 @@ class EACConfig:
 
     consistency: NonNegative = 5.0  # lambda
     erase_probability: Share = 0.5  # of an erased rectangle in a view; torchvision's default, which the code keeps
-    erase_from: Share = 0.02  # the smallest rectangle's area over the image's
+    erase_from: Fraction = 0.02  # the smallest rectangle's area over the image's
     erase_to: Share = 0.25  # the largest's
     erasing: Literal["each", "shared"] = "each"  # both views on their own, or the second as the first's mirror image
+
+    def __post_init__(self) -> None:
+        """Refuses areas of which there are none."""
+        if self.erase_from > self.erase_to:
+            raise ValueError("erase_from is above erase_to")
 
 
 def erase(images: Tensor, probability: float, smallest: float, largest: float) -> Tensor:

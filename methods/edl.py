@@ -4,8 +4,10 @@ The evidence e = f(z) >= 0 of an image makes a Dirichlet distribution over its c
 alpha_k, whose mean is p = alpha / S. The loss is a risk under that distribution and a price for evidence against the label,
 
     L = risk(alpha, y) + lambda KL(Dir(alpha~) || Dir(1)),     alpha~ = y + (1 - y) * alpha,
+    KL(Dir(a) || Dir(1)) = log Gamma(A) - log Gamma(K) + sum_k [(a_k - 1) (digamma(a_k) - digamma(A)) - log Gamma(a_k)],
 
-lambda rising from 0 to 1 over the share `annealing` of the schedule. The risk is one of the paper's three:
+with A = sum_k a_k, and lambda = min(t / annealing, 1), t being the share of the schedule that has passed. f is exp, of logits
+cut off at +-10, or softplus, or relu. The risk is one of the paper's three:
 
     expected cross-entropy (eq. 4)     digamma(S) - digamma(alpha_y)
     log of the mean (eq. 3)            log S - log alpha_y
@@ -19,12 +21,12 @@ Deviations:
   gradient, and under label noise, where the price falls on every guess, a network from random weights stays there (faces,
   30 % noise: 14 % right, chance; with exp and eq. 4, 81 %). The authors' notebook (uncertainty.ipynb of
   github.com/muratsensoy/muratsensoy.github.io at 05ea903) says to try exp, cut off at +-10, first, and has it with eq. 4 and
-  eq. 3. Default: exp with eq. 4, and `own_recipe` is the notebook's for it. Its last revision, 34daa8a, divides the logits by
-  10 before they are cut off; this is not done here.
+  eq. 3. Default: exp with eq. 4, and `--recipe paper` is the notebook's for it. Its last revision, 34daa8a, divides the logits
+  by 10 before they are cut off; this is not done here.
 - lambda rises over 10 of 50 epochs in the notebook, by the step, as with `--recipe paper`; over 10 of 10, by the epoch, in the
   PyTorch code. Default: over the whole schedule, by the step.
-- The notebook decays the weights of the last two layers only, `own_recipe` all, as the PyTorch code; and it drops half of the
-  features before the last layer in training, here none.
+- The notebook decays the weights of the last two layers only, `--recipe paper` all, as the PyTorch code; and it drops half of
+  the features before the last layer in training, here none.
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ from ._classifier import Classifier
 class EDLConfig:
     """Options of evidential deep learning."""
 
-    evidence: Literal["exp", "softplus", "relu"] = "exp"  # f; the authors' notebook, with the next
-    risk: Literal["cross-entropy", "log", "squared"] = "cross-entropy"  # the paper's eq. 4, 3 or 5
+    evidence: Literal["exp", "softplus", "relu"] = "exp"  # f; from the authors' notebook, as `risk` is
+    risk: Literal["cross-entropy", "log", "squared"] = "cross-entropy"  # the paper's eq. 4, 3 or 5, by their names above
     annealing: Share = 1.0  # share of the schedule until lambda is 1; ours, the notebook's is 10 / 50
 
 

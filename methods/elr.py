@@ -13,8 +13,8 @@ Deviations (the released code is followed):
 - The authors call a label wrong where it is not the largest entry of t. A score has to order the labels: it is 1 - t_y, of a
   target that the prediction for the plain image has moved once more, because the clamp would let all confident images tie.
 - beta and lambda are tuned by dataset and noise (CIFAR-10: 0.7 and 3, asymmetric 0.9 and 1; CIFAR-100: 0.9 and 7): the values
-  of config_cifar10.json are taken for all, and `own_recipe` is of the same file.
-- Its `cycles` is a count: with `--epochs N` a cycle of the rate lasts N / 15 epochs, not 10.
+  of config_cifar10.json are taken for all, and `--recipe paper` is of the same file.
+- The rate's 15 cycles are of 10 epochs each in the code; with `--epochs N`, of N / 15.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, NonNegative, Paper, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Fraction, NonNegative, Paper, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 
@@ -34,7 +34,7 @@ from ._classifier import Classifier
 class ELRConfig:
     """Options of ELR; defaults from config_cifar10.json of the released code."""
 
-    beta: Share = 0.7  # how much of a target stays at each visit of its image, once an epoch
+    beta: Fraction = 0.7  # how much of a target stays at each visit of its image, once an epoch
     weight: NonNegative = 3.0  # lambda, of the regularisation over the cross-entropy
 
 

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Method, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Fraction, Method, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
 
 from ._heads import one_minus_largest
 from .elr import clamped_probability, early_learning_regularisation, mass_elsewhere, moved_targets
@@ -48,11 +48,11 @@ STEPS = 352  # of an epoch of the code's 45,000 images in batches of 128, which 
 class ELRPlusConfig:
     """Options of ELR+; defaults from config_cifar10.json of the released code."""
 
-    beta: Share = 0.7  # how much of a target stays at each visit of its image, once an epoch
+    beta: Fraction = 0.7  # how much of a target stays at each visit of its image, once an epoch
     weight: NonNegative = 3.0  # of the regularisation over the cross-entropy; the paper's lambda
     weight_ramp: Share = 0.0  # share of the schedule in which `weight` rises to its value; 40,000 steps for CIFAR-100 alone
     mixup_alpha: Positive = 1.0  # of Beta(alpha, alpha)
-    average: Share = 0.997  # the largest alpha: how much of the averaged weights stays at a step, in epochs of `STEPS` steps
+    average: Fraction = 0.997  # the largest alpha: how much of the averaged weights stays at a step, in epochs of 352 steps
     average_ramp: Share = 40_000 / (200 * STEPS)  # share of the schedule in which alpha rises to it
 
 

@@ -14,7 +14,8 @@ Deviations:
 - The paper adds adversarial examples to training; here, as in Uncertainty Baselines, no member sees any.
 - Uncertainty Baselines trains the members as runs of their own; here each is a stage with a whole schedule of its own, so the
   training takes M times as long and the epochs count through.
-- The paper's networks are trained by Adam; `own_recipe` is that of Uncertainty Baselines' CIFAR ensemble.
+- The paper's networks are trained by Adam; `--recipe paper` is that of Uncertainty Baselines' CIFAR ensemble, but for its
+  Nesterov's momentum, its epoch of warm-up and its 512 images a batch, at four times the rate that is given here for 128.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Count, Method, Paper, Prediction, Task
+from benchmark.contract import Batch, Method, Paper, Prediction, Task
 
 from ._classifier import Classifier
 
@@ -51,7 +53,8 @@ On its eight cores these have 512 images and four times the rate, which is given
 class EnsembleConfig:
     """Options of the deep ensemble."""
 
-    members: Count = 4  # M; Uncertainty Baselines' number, the paper has 5
+    # One alone is `ce`; each has a whole training of its own.
+    members: Annotated[int, Field(ge=2, le=100)] = 4  # M; Uncertainty Baselines' number, the paper has 5
     uncertainty: Literal["entropy", "mutual-information"] = "entropy"  # total, or what the members disagree on
 
 

@@ -4,18 +4,27 @@ T (K, K) says how often each true class (row) is given each label (column). The 
 
     L = -log (T^T p)_y,
 
-and the p that predicts noisy labels best is then that of the true classes. `forward` estimates T from the given labels alone: a
-first network is trained by cross-entropy, and its prediction for the image x^k that is most surely of class k is row k of T,
-T_kj = p_j(x^k). A second network begins anew with T. `forward:oracle` is told T. Prediction uses p, not T^T p.
+and the p that predicts noisy labels best is then that of the true classes. Prediction uses p, not T^T p.
+
+`forward` estimates T from the given labels alone, in two stages: a first network is trained by cross-entropy, L = -log p_y, and
+its prediction for the image x^k that is most surely of class k is row k of T,
+
+    T_kj = p_j(x^k),        x^k = the image with the largest p_k, or the one at the 97th percentile of p_k (`anchor`).
+
+A second network begins anew with T and the loss L above. `forward:oracle` is told T, the share of the training images of true
+class k that are labelled j, and has the second stage alone.
+
 Uncertainty: one minus the largest probability. Noise score: 1 - T_yy p_y / (T^T p)_y, the probability that the label is wrong
 by Bayes' rule, where noise hangs on the class alone; 1 - p_y would leave out that a label, too, tells something of the class.
 
-Deviations:
+Deviations (what speaks of x^k or of two stages is of `forward` alone):
 - Both stages are whole trainings in the paper. Here the first lasts a share of the schedule, `first_stage`, and the second all
   of it; with `--recipe paper`, both. In the code, too, T is of an earlier epoch, that of the least loss on held-out images.
 - The code also reports the model of the least loss on held-out images, that of either stage; here it is the last epoch's.
 - x^k has the largest p_k of all images for CIFAR-100, and the one at the 97th percentile for the other datasets, in paper and
-  code. `anchor` chooses for all, default the largest: see its comment; with `--recipe paper`, CIFAR-10's, the percentile.
+  code. `anchor` chooses for all: with `--recipe paper`, CIFAR-10's, the percentile, else the largest. The percentile is of all
+  images: for a class with under 3 % of them (disgust, fear and contempt in FERPlus) it finds an image of another class, and
+  that row of T is all wrong. The largest p_k only makes T trust the labels somewhat too much.
 - The code sets p_k above the percentile to zero in the very matrix that it then reads rows from, so that a row loses an entry
   where its image is among the surest of an earlier class. Here none is lost.
 - The code clips p at 1e-7; here T is clipped, which keeps the loss finite as well.
@@ -32,7 +41,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Paper, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Paper, Part, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 
@@ -44,9 +53,7 @@ LEAST = 1e-7  # the least entry of T; the code's clip of p
 class ForwardConfig:
     """Options of forward correction."""
 
-    first_stage: Share = 0.5  # length of the first stage, in schedules; the paper's is 1
-    # The percentile is of all images. For a class with under 3 % of them (disgust, fear and contempt in FERPlus) it finds an
-    # image of another class, and that row of T is all wrong. The largest p_k only makes T trust the labels somewhat too much.
+    first_stage: Part = 0.5  # length of the first stage, in schedules; the paper's is 1
     anchor: Literal["largest", "percentile"] = "largest"  # which image shows a class's row of T
 
 
@@ -78,7 +85,11 @@ def wrong_label_probability(logits: Tensor, labels: Tensor, transition: Tensor) 
 
 
 class ForwardOracle(Classifier):
-    """Forward correction with the true transition matrix."""
+    """Forward correction with the true transition matrix.
+
+    It differs from `forward` in where T comes from: T_kj is counted, the share of the training images of true class k whose
+    given label is j. So nothing is estimated, there is one stage, and L = -log (T^T p)_y holds from the first step on.
+    """
 
     name = "forward:oracle"
     paper = Paper(

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.contract import Paper, Positive
+from benchmark.contract import Paper, Part
 
 from ._classifier import Classifier
 
@@ -30,7 +30,7 @@ from ._classifier import Classifier
 class GCEConfig:
     """Options of generalised cross-entropy."""
 
-    q: Positive = 0.7  # from 0, cross-entropy, to 1, absolute error; the paper's, for all its datasets and noise levels
+    q: Part = 0.7  # from 0, cross-entropy, to 1, absolute error; the paper's, for all its datasets and noise levels
 
 
 def generalised_cross_entropy(logits: Tensor, labels: Tensor, q: float) -> Tensor:

@@ -12,8 +12,9 @@ label.
 Deviations:
 - Samples: 1,000 in edward2, 10,000 in Uncertainty Baselines, in training and prediction; here 100 in training, where every
   step draws anew and the optimiser averages, and 1,000 in prediction, with `--recipe paper` too.
-- `own_recipe` is that of Uncertainty Baselines' heteroscedastic.py at 0dbf6f6, which has the layer with factors
-  (MCSoftmaxDenseFA), draws once for all images of a batch, and gives results for CIFAR-100 alone.
+- `--recipe paper` is that of Uncertainty Baselines' heteroscedastic.py at 0dbf6f6, but for Nesterov's momentum and its epoch of
+  warm-up. It has the layer with factors (MCSoftmaxDenseFA), draws once for all images of a batch, and gives results for
+  CIFAR-100 alone.
 - edward2's JAX layer multiplies d by one number a sample for all classes, which makes the last term d(x) * e'_1, of rank 1;
   its TensorFlow layer has one for each class, as the paper. We follow the paper.
 - edward2 clips p at 1e-7, Uncertainty Baselines at 1e-5, where the gradient ends; here the logarithm is taken without leaving

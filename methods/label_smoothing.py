@@ -4,22 +4,25 @@ The label y is replaced by (1 - r) y + r / K for all K classes,
 
     L = (1 - r) * -log p_y  +  r * mean over k of -log p_k.
 
-With r > 0 (`ls`) no label is quite certain. With r < 0 (`negative-ls`) the other classes have less than nothing of a label, and
-that undoes symmetric noise: where a share e of the labels is wrong, r = -c / (1 - c) with c = e K / (K - 1) makes the expected
-loss that of the right labels. It makes a network surer of what it predicts, so a warm-up by cross-entropy comes first.
+With r > 0 no label is quite certain: `ls`, r = rate from the first step on. With r < 0 the other classes have less than nothing
+of a label: `negative-ls`, r = 0 for the share `warm_up` of the schedule, then r = -rate. That undoes symmetric noise: where a
+share e of the labels is wrong, r = -c / (1 - c) with c = e K / (K - 1) makes the expected loss that of the right labels. It
+makes a network surer of what it predicts, so the warm-up comes first.
 Uncertainty: one minus the largest probability. Noise score: one minus the probability of the given label.
 
 Deviations (GLS is the code of the paper of `negative-ls`; its positive rates are `ls`):
 - The paper of `negative-ls` tries fourteen rates, 0.8 to -8, and shows the best for each noise level. Here one rate serves all
-  levels, -0.2: see `NegativeConfig.rate`.
+  levels, -0.2, the mildest of them; it undoes symmetric noise of 14 % (7 classes) to 17 % (many). Against less than a rate
+  undoes, the expected loss has no lower bound, and the logits may run away (issue 3 of the code: r = -1 at 20 %); against more,
+  some noise is left. So one rate for all levels has to be a small one.
 - GLS trains 120 epochs of cross-entropy, takes the epoch that was best on the *test* images, and goes on from there for 100
   at a constant learning rate of 1e-6. Here both parts are shares of one schedule, the second begins where the first ends, and
   the learning rate is the recipe's: GLS's own with `--recipe paper`; a short run's few steps at 1e-6 would change nothing.
-- GLS has momentum, Nesterov's, and weight decay in the second part alone; its warm-up is plain SGD. In `own_recipe` of
-  `negative-ls` both parts have them, for a recipe has one of each.
+- GLS has momentum, Nesterov's, and weight decay in the second part alone; its warm-up is plain SGD. With
+  `--recipe paper` both parts have momentum, not Nesterov's, and weight decay, for a recipe has one of each.
 - Its mixture of cross-entropy with smoothing (wa, wb) is left out; wa = 0, wb = 1 are its defaults.
-- Label smoothing's own paper trains Inception on ImageNet by RMSProp, which the suite lacks. `own_recipe` of `ls` is that of
-  GLS for training without a warm-up, but for Nesterov's momentum.
+- Label smoothing's own paper trains Inception on ImageNet by RMSProp, which the suite lacks. `--recipe paper` of `ls` is
+  that of GLS for training without a warm-up, but for Nesterov's momentum.
 - The label smoothing in the code of symmetric cross-entropy, another paper's, has targets that do not sum to one. Not followed.
 """
 
@@ -30,7 +33,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import NonNegative, Paper, Share
+from benchmark.contract import Fraction, NonNegative, Paper
 
 from ._classifier import Classifier
 
@@ -39,18 +42,15 @@ from ._classifier import Classifier
 class LabelSmoothingConfig:
     """Options of label smoothing."""
 
-    rate: Share = 0.1  # r, the share of a label that goes to all classes alike; the paper's
+    rate: Fraction = 0.1  # r, the share of a label that goes to all classes alike; the paper's
 
 
 @dataclass(frozen=True)
 class NegativeConfig:
     """Options of negative label smoothing."""
 
-    # -r. The mildest that the paper tries; it undoes symmetric noise of 14 % (7 classes) to 17 % (many). Against less than a
-    # rate undoes, the expected loss has no lower bound, and the logits may run away (issue 3 of the code: r = -1 at 20 %);
-    # against more, some noise is left. So one rate for all levels has to be a small one.
-    rate: NonNegative = 0.2  # what is taken from a label's other classes, and given to it
-    warm_up: Share = 120 / 220  # share of the schedule that is cross-entropy; the code's 120 epochs before its 100
+    rate: NonNegative = 0.2  # -r: what is taken from a label's other classes, and given to it
+    warm_up: Fraction = 120 / 220  # share of the schedule that is cross-entropy; the code's 120 epochs before its 100
 
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, rate: float) -> Tensor:

@@ -14,8 +14,8 @@ Deviations:
 - The released code first drops votes that stand alone and keeps at most the three classes that hold three quarters of the rest;
   here, every vote for a class in use counts, as the dataset gives them.
 - The code also drops images on which people agreed too little; every method here trains on the same images.
-- Its rate is halved after 20 of 100 epochs and a tenth of the first after 40; `own_recipe` has the second step alone. It also
-  scales, turns and skews its images, which no recipe does.
+- Its rate is halved after 20 of 100 epochs and a tenth of the first after 40; `--recipe paper` has the second step alone. It
+  also scales, turns and skews its images, which no recipe does.
 - CNTK's momentum is unit-gain, it weighs a new gradient by 1 - 0.9: the code's rate of 0.05 is 0.005 to torch.
 """
 

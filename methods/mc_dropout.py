@@ -21,8 +21,8 @@ Deviations:
   that it names: the last stage's map is dropped once, as features before the classifier.
 - 10 passes for its 30, at a third of the price, with `--recipe paper` too: the mean's error from sampling falls only by the
   factor 0.6 between the two.
-- `own_recipe` is that of its dropout.py, whose row "improved" this is, but for the repeated images: --filterwise_dropout and
-  --noresidual_dropout.
+- `--recipe paper` is that of its dropout.py, but for Nesterov's momentum and its epoch of warm-up. The method is the row
+  "improved" of its results, --filterwise_dropout and --noresidual_dropout, but for the repeated images.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Count, Paper, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Count, Fraction, Paper, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 from .ensemble import UNCERTAINTY_BASELINES, predict_mean
@@ -46,9 +46,14 @@ FULL_EPOCHS = 5  # as many as `acc_last5` looks at
 class MCDropoutConfig:
     """Options of MC dropout."""
 
-    rate: Share = 0.1  # of filters and features dropped; Uncertainty Baselines'
+    rate: Fraction = 0.1  # of filters and features dropped; Uncertainty Baselines'
     passes: Count = 10  # T; Uncertainty Baselines has 30
     uncertainty: Literal["entropy", "mutual-information"] = "entropy"  # total, or what the passes disagree on
+
+    def __post_init__(self) -> None:
+        """Refuses to measure by disagreement where there is none."""
+        if self.uncertainty == "mutual-information" and (self.passes == 1 or self.rate == 0):
+            raise ValueError("mutual-information needs several passes, and a rate above 0")
 
 
 class FilterDropout(nn.Module):

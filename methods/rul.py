@@ -7,6 +7,11 @@ gets the larger share of the mixed feature:
     m = s_i / (s_i + s_j) * mu_i + s_j / (s_i + s_j) * mu_j,        L = CE(W m, y_i) / 2 + CE(W m, y_j) / 2.
 
 Both labels can be read from m only where the harder image is heard, and that teaches s. Prediction uses W mu.
+
+`rul-relabel` adds this: from the share `relabel_from` of the schedule on, with p = softmax(W mu) of a batch's unmixed images,
+
+    y <- argmax_k p_k    for good, where    max_k p_k - p_y > margin.
+
 Uncertainty: s. Noise score: one minus the probability of the given label; for rul-relabel, by how much p contradicts it.
 
 Deviations (the released code is followed where it and the paper differ):
@@ -14,7 +19,7 @@ Deviations (the released code is followed where it and the paper differ):
 - An image may meet itself (shares of one half), as in the code.
 - The paper trains for 70 epochs, the code for 60.
 - The code mirrors an image with probability 0.25, with the same probability adds normal noise of variance 30 (in grey levels)
-  instead, and never shifts it. `own_recipe` has no noise.
+  instead, and never shifts it. `--recipe paper` has no noise.
 - The code trains W at ten times the base rate; `classifier_lr` is that factor: 10 with `--recipe paper`, else 1.
 - Under label noise the author adds SCN's relabelling, which was never released (issue 4 of the repository: "vital"). It is
   the separate method rul-relabel: SCN's rule and margin, on the unmixed prediction W mu of the training step.
@@ -29,7 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Count, Method, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Count, Fraction, Method, Paper, Positive, Prediction, Share, Task, TrainingSet
 
 from ._heads import embedding_head
 from ._relabel import Relabelling, relabel_margin
@@ -40,16 +45,16 @@ class RULConfig:
     """Options of RUL; defaults from the released code unless stated."""
 
     dim: Count = 64  # D of mu and of the uncertainty head
-    dropout: Share = 0.4  # in both heads
+    dropout: Fraction = 0.4  # in both heads
     classifier_lr: Positive = 1.0  # the classifier's rate over the base rate; the code's 10 belongs to Adam at 2e-4
 
 
 @dataclass(frozen=True)
 class RULRelabelConfig(RULConfig):
-    """Options of RUL with relabelling."""
+    """Options of RUL with relabelling; defaults from the released code unless stated."""
 
-    margin: NonNegative = 0.2  # how clearly a label must be contradicted, in probability; SCN's margin_2
-    relabel_from: Share = 9 / 70  # share of the schedule before the first relabelling; SCN's
+    margin: Fraction = 0.2  # how clearly a label must be contradicted, in probability; SCN's margin_2
+    relabel_from: Share = 9 / 70  # share of the schedule before the first relabelling, 1 for none; SCN's
 
 
 def mix_by_uncertainty(mu: Tensor, s: Tensor, partner: Tensor) -> Tensor:

@@ -7,10 +7,14 @@ ce-two-head. RUL's network and dropout with plain cross-entropy,
 What it and `ce` differ by is the embedding head; what it and `rul` differ by is the mixture. It is RUL in which each image
 meets itself.
 
-rul-random-share. RUL's mixture and loss with a share that is drawn, not learned. In RUL, image i has the share
-s_i / (s_i + s_j) of its mixture with j. Here each image's s is drawn anew at each step from the exponential distribution: the
-share is then uniform on (0, 1), a pair's two mixtures still have shares that add up to 1, and an image that meets itself has
-one half. So all that is left out is that s belongs to the image.
+rul-random-share. RUL's mixture and loss with a share that is drawn, not learned: each image i meets a partner j by a random
+permutation of its batch,
+
+    m = s_i / (s_i + s_j) * mu_i + s_j / (s_i + s_j) * mu_j,        L = CE(W m, y_i) / 2 + CE(W m, y_j) / 2,
+
+and each s is drawn anew at each step from the exponential distribution, where RUL reads it from the image. The share is then
+uniform on (0, 1), a pair's two mixtures still have shares that add up to 1, and an image that meets itself has one half. So all
+that is left out is that s belongs to the image.
 
 The second head is drawn with the others, so that all else starts from the weights that `rul` has with the same seed, and
 dropped: nothing would train it.

@@ -8,7 +8,7 @@ Rank regularisation holds the share `beta` of most important images of a batch a
 
     L_RR = max(0, margin_1 - (mean alpha_high - mean alpha_low)).
 
-From a set share of the schedule on, a label with max p - p_y > margin_2 becomes the model's argmax for good.
+From the share `relabel_from` of the schedule on, a label with max p - p_y > margin_2 becomes the model's argmax for good.
 Uncertainty: 1 - alpha. Noise score: how far p contradicts the given label, by which the method itself picks what to relabel.
 
 Deviations (the released code is followed where the two differ):
@@ -16,7 +16,7 @@ Deviations (the released code is followed where the two differ):
 - The paper weighs CE against L_RR by gamma; the code adds them one to one.
 - margin_1 is 0.15 in the paper (batch 1024); the code's README gives 0.07 for a batch of 64, nearer to the common recipe's.
 - The code mirrors an image with probability 0.25, with the same probability adds normal noise of variance 30 (in grey levels)
-  instead, and never shifts it. `own_recipe` has no noise.
+  instead, and never shifts it. `--recipe paper` has no noise.
 - The code relabels from epoch 10 of 70, after nine have passed: `relabel_from` is that share of the schedule.
 - The code rewrites a relabelled image's label in the training set; here in a buffer of the method, with the same effect.
 """
@@ -24,13 +24,14 @@ Deviations (the released code is followed where the two differ):
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, Method, NonNegative, Paper, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Fraction, Method, Paper, Prediction, Share, Task, TrainingSet
 
 from ._relabel import Relabelling, relabel_margin
 
@@ -39,11 +40,11 @@ from ._relabel import Relabelling, relabel_margin
 class SCNConfig:
     """Options of SCN; defaults from train.py of the released code unless stated."""
 
-    beta: Share = 0.7  # share of a batch in the high-importance group
-    margin_1: NonNegative = 0.07  # least distance of the groups' mean importances; README of the code, for batches of 64
-    margin_2: NonNegative = 0.2  # how clearly a label must be contradicted, in probability
-    relabel_from: Share = 9 / 70  # share of the schedule before the first relabelling
-    relabel_group: Literal["all", "low"] = "all"  # which images may be relabelled: "all" the code's, "low" the paper's
+    beta: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.7  # share of a batch in the high-importance group
+    margin_1: Share = 0.07  # least distance of the groups' mean importances; README of the code, for batches of 64
+    margin_2: Fraction = 0.2  # how clearly a label must be contradicted, in probability
+    relabel_from: Share = 9 / 70  # share of the schedule before the first relabelling, 1 for none
+    relabel_group: Literal["all", "low"] = "all"  # who may be relabelled: all (the code), or the low group (the paper)
 
 
 def importance_groups(alpha: Tensor, beta: float) -> Tensor:

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Batch, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Batch, Fraction, NonNegative, Paper, Positive, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 
@@ -46,7 +46,7 @@ class SOPConfig:
     lr_u: NonNegative = 1.0  # rate of u by plain SGD over a batch of 128, constant
     lr_v: NonNegative = 10.0  # rate of v
     start: Positive = 1e-8  # standard deviation of u and v at the start
-    warm_up: Share = 1 / 3  # share of the schedule before noise is learned; the code's is 0, see the deviations
+    warm_up: Fraction = 1 / 3  # share of the schedule before noise is learned; the code's is 0, see the deviations
 
 
 def noise_terms(u: Tensor, v: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

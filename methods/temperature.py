@@ -15,12 +15,11 @@ Deviations:
   noise, a (1 - r) + (1 - a) r / (K - 1) instead of a. So T comes out larger than true labels would have it, and against those
   the probabilities are too cautious, by about the noise rate. With no way to tell which labels are wrong, that is what the
   method does under noise.
-- The code's train.py takes a weight decay and never uses it, so `own_recipe` has none. It has Nesterov's momentum, and keeps
-  the epoch that is best on the held-out images; neither is done here.
+- The code's train.py takes a weight decay and never uses it, so `--recipe paper` has none. It has Nesterov's momentum, and
+  keeps the epoch that is best on the held-out images; neither is done here.
 - The code minimises over T by one call of LBFGS, from 1.5 at a rate of 0.01, and may stop far from the minimum (at 1.29
-  instead of 0.37 in a case of our tests). Here it is over log T, from T = 1, with a line search. T stays within 0.1 and 10: to
+  instead of 0.37 in a case that we tried). Here it is over log T, from T = 1, with a line search. T stays within 0.1 and 10: to
   a few images that are all right, 0 would fit best.
-- The code steps with Nesterov's momentum, and never hands its `wd` of 1e-4 to the optimiser; `own_recipe` has the decay alone.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.contract import Paper, Prediction, Share, Task, TrainingSet
+from benchmark.contract import Fraction, Paper, Prediction, Task, TrainingSet
 
 from ._classifier import Classifier
 from ._heads import one_minus_largest
@@ -44,7 +43,7 @@ LARGEST = 10.0  # T, and one over the least
 class TemperatureConfig:
     """Options of temperature scaling."""
 
-    held_out: Share = 0.1  # of the training images, to fit T on; 5,000 of CIFAR's 50,000 in the code
+    held_out: Fraction = 0.1  # share of the training images that is kept to fit T on; 5,000 of CIFAR's 50,000 in the code
 
 
 def best_temperature(logits: Tensor, labels: Tensor) -> Tensor:

@@ -9,34 +9,41 @@ import dataclasses
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from benchmark.contract import Method
 from benchmark.contract.privilege import PRIVILEGES
 from benchmark.contract.registry import load_plugins
-from benchmark.report.published import published
+from benchmark.report.published import Published, published
 from benchmark.spec import Recipe, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- methods: written by scripts/method_pages.py -->", "<!-- end of methods -->"
+MOST_ROWS = 15  # of published numbers on a page
+SELECTION = {"last": "last epoch", "best": "best epoch", "last10": "mean of the last 10", "val": "by held-out images"}
 
 
 def pages() -> dict[Path, str]:
     """The text of every file that this script writes."""
     methods = [method for _, method in sorted(load_plugins().methods.plugins.items())]
-    found = {ROOT / "docs" / "methods" / f"{_file(method)}.md": page(method) for method in methods}
+    found = {ROOT / "docs" / "methods" / f"{_file(method)}.md": page(method, methods) for method in methods}
     return found | {ROOT / "README.md": _readme(methods)}
 
 
-def page(method: type[Method]) -> str:
-    """One method's page: what it is, where it comes from, its options, how its paper trains it, what was published."""
+def page(method: type[Method], methods: Sequence[type[Method]]) -> str:
+    """One method's page, of all methods: what it is, where it comes from, its options, its paper's training and numbers."""
     paper = method.paper
     code = f"Code that was followed: {paper.code}." if paper.code else "No official code is followed."
     parts = [
         f"# `{method.name}`",
-        method.summary(),
+        inspect.cleandoc(method.__doc__ or method.summary()),
         f"{paper.authors}. [{paper.title}]({paper.url}). {paper.venue}. {code}",
         _privilege(method),
+        _shared(method, methods),
         "```text\n" + inspect.cleandoc(sys.modules[method.__module__].__doc__ or "") + "\n```",
         "## Options\n\n" + _options(method),
         "## Its paper's training\n\n" + _recipe(method),
@@ -54,15 +61,34 @@ def _privilege(method: type[Method]) -> str:
     return f"† It is told {told}: marked in tables, outside the ranking." if told else ""
 
 
+def _shared(method: type[Method], methods: Sequence[type[Method]]) -> str:
+    """Whose the text of the module is, where it is not this method's alone."""
+    others = [f"[`{m.name}`]({_file(m)}.md)" for m in methods if m.__module__ == method.__module__ and m is not method]
+    return f"The text below is also that of {' and '.join(others)}." if others else ""
+
+
 def _options(method: type[Method]) -> str:
+    if not dataclasses.fields(method.Config):
+        return "None."
     comments: dict[str, str] = {}
     for kind in reversed(method.Config.__mro__[:-1]):
         comments |= dict(re.findall(r"^    (\w+):[^=\n]+=.*?#:? *(.+)$", inspect.getsource(kind), re.MULTILINE))
+    told = TypeAdapter(method.Config).json_schema()["properties"]
     rows = [
-        f"| `{f.name}` | {_default(f.default)} | {comments.get(f.name, '').replace('|', '/')} |"
+        f"| `{f.name}` | {_default(f.default)} | {_values(told[f.name])} | {comments.get(f.name, '').replace('|', '/')} |"
         for f in dataclasses.fields(method.Config)
     ]
-    return "\n".join(["| option | default | |", "| --- | --- | --- |", *rows]) if rows else "None."
+    table = ["| option | default | values | meaning |", "| --- | --- | --- | --- |", *rows]
+    return inspect.cleandoc(method.Config.__doc__ or "") + "\n\n" + "\n".join(table)
+
+
+def _values(schema: dict[str, Any]) -> str:
+    """What an option may be, by its JSON schema: a choice of words, or the bounds of a number."""
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "below"}
+    words = [f"{word} {schema[key]:,}" for key, word in bounds.items() if key in schema]
+    return ("whole, " if schema.get("type") == "integer" else "") + ", ".join(words)
 
 
 def _default(value: object) -> str:
@@ -100,7 +126,20 @@ def _published(method: type[Method]) -> str:
     if not rows:
         return "None that we know of."
     papers = sorted({row.paper for row in rows})
-    return f"{len(rows)}, in {len(papers)} sources: " + "; ".join(papers) + "."
+    file = "[`scripts/published.csv`](../../scripts/published.csv)"
+    if len(rows) > MOST_ROWS:
+        sources = f"{len(papers)} source{'s' if len(papers) > 1 else ''}"
+        return f"{len(rows)}, from {sources}: {'; '.join(papers)}. They stand in {file}, `registered` = `{rows[0].registered}`."
+    head = ["| dataset | noise | called | metric | epoch | mean ± std | from |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [f"| {' | '.join(cell.replace('|', '/') for cell in _number(row))} |" for row in rows]
+    return f"Of {file}, which says more of each:\n\n" + "\n".join([*head, *lines])
+
+
+def _number(row: Published) -> tuple[str, ...]:
+    noise = row.noise_kind if float(row.noise_rate or 0) == 0 else f"{row.noise_kind}, {row.noise_rate} %"
+    value = f"{row.mean:g}" if row.std is None else f"{row.mean:g} ± {row.std:g}"
+    source = row.paper if row.verified == "yes" else f"{row.paper} (its source was not read)"
+    return row.dataset, noise, row.method, row.metric, SELECTION.get(row.selection, "not said"), value, source
 
 
 def _readme(methods: list[type[Method]]) -> str:

@@ -76,6 +76,41 @@ def test_a_dry_run_lists_the_grid_and_writes_nothing(call, tiny_plugin, tmp_path
     assert not (tmp_path / "o").exists()
 
 
+def test_a_dry_run_lists_what_the_same_command_would_do(call, tiny_plugin, tmp_path):
+    def actions(*more):
+        rows = json.loads(call(*tiny(tiny_plugin, tmp_path / "o", "--seeds", "3", "--dry-run", "--json", *more))[1])
+        return [(row["run"][-1], row["action"]) for row in rows]
+
+    call(*tiny(tiny_plugin, tmp_path / "o", "--seeds", "1"))
+    assert actions() == [("0", "keep"), ("1", "run"), ("2", "run")]
+    assert actions("--force") == [("0", "run"), ("1", "run"), ("2", "run")]
+    assert actions("--shard", "2/2") == [("1", "run")]
+
+
+def test_what_would_be_overwritten_and_is_of_no_sweep_is_refused(call, tiny_plugin, tmp_path):
+    mine = written(tmp_path, "results.csv", "mine")
+    status, _, err = call(*tiny(tiny_plugin, tmp_path))
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert "results.csv would be overwritten, and is of no sweep" in err
+    assert mine.read_text() == "mine"
+
+
+def test_several_config_files_are_several_sweeps(call, tiny_plugin, tmp_path):
+    for rate in (10, 20):
+        settings = f'dataset = "tiny"\nmethods = ["ce"]\nnoise = [{rate}]\nplugins = ["{tiny_plugin}"]\n'
+        written(tmp_path, f"{rate}.toml", settings)
+    files = ("--config", tmp_path / "10.toml", "--config", tmp_path / "20.toml")
+    _, out, _ = call("run", *files, "--out", tmp_path / "o", "--dry-run", "--json")
+    assert [row["run"] for row in json.loads(out)] == ["ce, symmetric 10 %, seed 0", "ce, symmetric 20 %, seed 0"]
+
+
+def test_methods_that_are_told_more_are_marked_in_the_list(call):
+    _, out, _ = call("list", "methods")
+    marked = {line.partition(" †")[0] for line in out.splitlines() if " †" in line}
+    _, out, _ = call("list", "methods", "--json")
+    assert marked == {row["name"] for row in json.loads(out) if row["privilege"]} != set()
+
+
 def test_a_config_file_is_a_sweep_and_options_go_before_it(call, tiny_plugin, tmp_path):
     file = tmp_path / "s.toml"
     file.write_text(f'dataset = "tiny"\nmethods = ["ce"]\nnoise = [0]\nepochs = 1\nplugins = ["{tiny_plugin}"]\n')
@@ -141,7 +176,7 @@ def test_a_broken_plugin_is_named_in_list_and_when_asked_for_and_harms_no_other(
 
 BAD = {
     "an unknown method": (["--methods", "rull"], "no method is called 'rull'; did you mean 'rul'?"),
-    "no method at all": (["--methods", ","], "where a list was wanted"),
+    "no method at all": (["--methods", ","], "--methods: got ','; wanted a list"),
     "an unknown dataset": (["--dataset", "cifar01"], "did you mean 'cifar10'?"),
     "an empty subset": (["--dataset", "tiny@0"], "wanted NAME or NAME@COUNT"),
     "a subset larger than the set": (["--dataset", "tiny@10k"], "wanted 3 to 96 training images"),
@@ -157,7 +192,7 @@ BAD = {
     "a rate in words": (["--noise", "abc"], "wanted rates in percent"),
     "a rate that is no number": (["--noise", "nan"], "wanted percent, from 0 to 100"),
     "a rate for human labels": (["--noise-kind", "human", "--noise", "10"], "brings its own rate"),
-    "human labels that the set lacks": (["--noise-kind", "human-worst"], "no noise kind 'human-worst'"),
+    "human labels that the set lacks": (["--noise-kind", "human-worst"], "of the kind 'human-worst'; it has human"),
     "a file kind without a file": (["--noise-kind", "file"], "go together"),
     "a noise file that is not there": (["--noise-kind", "file", "--noise-file", "nowhere.txt"], "there is no such file"),
     "seeds beyond all measure": (["--seeds", "1000000000"], "at most 10000"),
@@ -194,6 +229,10 @@ BAD = {
     "a config that is not there": (["--config", "nowhere.toml"], "there is no such file"),
     "a data root that is not there": (["--data-root", "nowhere"], "there is no such folder"),
     "weights that are not there": (["--pretrained", "nowhere.pth"], "there is no such file"),
+    "a folder for a plugin": (["--plugin", "."], "it is a folder; wanted a file"),
+    "a folder for weights": (["--pretrained", "."], "it is a folder; wanted a file"),
+    "a folder for labels": (["--noise-kind", "file", "--noise-file", "."], "it is a folder; wanted a file"),
+    "a folder for a config": (["--config", "."], "it is a folder; wanted a file"),
     "too large a validation set": (["--validation", "80"], "validation"),
 }  # fmt: skip
 
@@ -239,6 +278,12 @@ BAD_FILES = {
     "a config that is a number": ("--config", "c.toml", "options = 3", "wanted tables of options"),
     "a config of numbers": ("--config", "c.toml", "[options]\nscn = 3", "wanted tables of options"),
     "a config deeper than all measure": ("--config", "c.toml", "a = " + "[" * 20000, "it is not TOML"),
+    "a config with text for a list": ("--config", "c.toml", "methods = 'ce'", "methods: got 'ce'; input should be a list"),
+    "a config with yes for a count": ("--config", "c.toml", "epochs = true", "epochs: got True"),
+    "a config with what is no setting": ("--config", "c.toml", "device = 'cpu'", "give --device on the command line"),
+    "a plugin that leaves in its own way": (
+        "--plugin", "p.py", "class Leave(BaseException): ...\nraise Leave('no')", "cannot be imported: Leave: no",
+    ),
     "settings beside sweeps": ("--config", "c.toml", "epochs = 3\n[[sweep]]\n", "'epochs' stands beside [[sweep]]"),
     "two sweeps that conflict in one folder": (
         "--config", "c.toml", "[[sweep]]\nepochs = 1\n[[sweep]]\nepochs = 2\n", "holds a sweep with epochs 1",
@@ -316,7 +361,7 @@ def test_table_refuses_what_is_no_sweep(call, tmp_path):
 DAMAGE = {
     "grid.json": [b"[{", b"{}", b"[1]", b'[{"spec": {}}]', b"\xff\xfe"],
     "sweep.toml": [b"sweep = ", b"\xff\xfe", b"sweep = 3", b"[[sweep]]\nnoise = 'x'"],
-    "metrics.json": [b"{", b"[]", b"\xff"],
+    "metrics.json": [b"{", b"[]", b"{}", b"\xff"],
 }
 
 

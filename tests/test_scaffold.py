@@ -53,6 +53,14 @@ def test_a_new_package_is_listed_and_its_own_test_passes(tmp_path: Path, install
     assert "13 passed" in tested.stdout, tested.stdout
 
 
+@pytest.mark.parametrize("name", ["random", "torch", "benchmark"])
+def test_a_file_that_would_hide_a_module_is_refused_and_a_package_of_that_name_is_not(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match=f"would hide the Python module '{name}'"):
+        new_method(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert new_method(name, tmp_path, package=True)
+
+
 @pytest.mark.parametrize("package", [False, True])
 def test_nothing_is_overwritten(tmp_path: Path, package: bool) -> None:
     before = {path: path.read_bytes() for path in new_method("other", tmp_path, package=package)}

@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import Count, NonNegative, NoOptions, Positive, Share, without_effect
+    from .config import Count, Fraction, NonNegative, NoOptions, Part, Positive, Share, without_effect
     from .dataset import Card, Data, Dataset, Split
     from .errors import BadInput
     from .method import Backbone, Batch, Method, Paper, Prediction, Task, TrainingSet
 
 _HOME = {
-    "config": ["Count", "NoOptions", "NonNegative", "Positive", "Share", "without_effect"],
+    "config": ["Count", "Fraction", "NoOptions", "NonNegative", "Part", "Positive", "Share", "without_effect"],
     "dataset": ["Card", "Data", "Dataset", "Split"],
     "errors": ["BadInput"],
     "method": ["Backbone", "Batch", "Method", "Paper", "Prediction", "Task", "TrainingSet"],
@@ -26,10 +26,12 @@ __all__ = [
     "Count",
     "Data",
     "Dataset",
+    "Fraction",
     "Method",
     "NoOptions",
     "NonNegative",
     "Paper",
+    "Part",
     "Positive",
     "Prediction",
     "Share",

@@ -10,6 +10,10 @@ from pydantic import Field, TypeAdapter
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A number from 0 to 1."""
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+"""A number from 0 and below 1: a part of what may not be had whole, such as what a dropout drops."""
+Part = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+"""A number above 0, up to 1: a part without which nothing would be left."""
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """A number from 0."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

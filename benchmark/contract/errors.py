@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class BadInput(Exception):
@@ -14,6 +15,18 @@ def told(error: BaseException) -> str:
     """What was raised, in one line: `ValueError: what it says`."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def need_file(what: str, file: Path) -> None:
+    """Raises BadInput, which begins with `what`, where there is no file at that path."""
+    if not file.is_file():
+        raise BadInput(f"{what} {file}: {'it is a folder; wanted a file' if file.is_dir() else 'there is no such file'}")
+
+
+def need_folder(what: str, folder: Path) -> None:
+    """Raises BadInput, which begins with `what`, where there is no folder at that path."""
+    if not folder.is_dir():
+        raise BadInput(f"{what} {folder}: {'it is a file; wanted a folder' if folder.is_file() else 'there is no such folder'}")
 
 
 def unknown(what: str, given: str, valid: Iterable[str]) -> BadInput:

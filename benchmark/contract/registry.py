@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from .dataset import Card, Dataset
-from .errors import BadInput, told, unknown
+from .errors import BadInput, need_file, told, unknown
 from .method import Method, Paper
 from .privilege import PRIVILEGES
 
@@ -87,7 +87,7 @@ def load_plugins(files: Sequence[str | Path] = ()) -> Plugins:
 def methods_in_file(file: Path) -> list[type[Method]]:
     """The methods that a loose file defines, whatever else has their names. Raises BadInput."""
     found = Plugins(Registry("method"), Registry("dataset"))
-    _load_file(found, file)
+    _load_file(found, file, "method check")
     if not found.methods.plugins:
         raise BadInput(f"{file}: it defines no Method with a name")
     return list(found.methods.plugins.values())
@@ -102,7 +102,9 @@ def _load_folder(registry: Registry[Any], base: type, package: ModuleType) -> No
         if not info.name.startswith("_"):
             try:
                 module = importlib.import_module(f"{package.__name__}.{info.name}")
-            except (Exception, SystemExit) as error:  # whatever a plugin raises at import is its own fault, and named as such
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever a plugin raises at import is its own fault, and named as such
                 registry.broken[info.name.replace("_", "-")] = told(error)
                 continue
             for plugin in plugins_in(module, base):
@@ -113,7 +115,9 @@ def _load_entry_points(registry: Registry[Any], base: type, group: str) -> None:
     for entry in entry_points(group=group):
         try:
             loaded = entry.load()
-        except (Exception, SystemExit) as error:  # as above
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as above
             registry.broken[entry.name] = told(error)
             continue
         found = plugins_in(loaded, base) if isinstance(loaded, ModuleType) else [loaded]
@@ -124,13 +128,14 @@ def _load_entry_points(registry: Registry[Any], base: type, group: str) -> None:
                 registry.broken[entry.name] = f"{entry.value} is no {registry.what} with a name"
 
 
-def _load_file(found: Plugins, file: Path) -> None:
-    if not file.is_file():
-        raise BadInput(f"--plugin {file}: there is no such file")
+def _load_file(found: Plugins, file: Path, what: str = "--plugin") -> None:
+    need_file(what, file)
     try:
         module = _import_file(file.resolve())
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"--plugin {file} cannot be imported: {told(error)}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise BadInput(f"{what} {file} cannot be imported: {told(error)}") from None
     count = 0
     for registry, base, _ in _kinds(found):
         for plugin in plugins_in(module, base):
@@ -138,9 +143,9 @@ def _load_file(found: Plugins, file: Path) -> None:
             registry.add(plugin)
             count += 1
             for name in registry.broken.keys() - before.keys():
-                raise BadInput(f"--plugin {file}: {registry.broken[name]}")
+                raise BadInput(f"{what} {file}: {registry.broken[name]}")
     if not count:
-        raise BadInput(f"--plugin {file}: it defines no Method and no Dataset with a name")
+        raise BadInput(f"{what} {file}: it defines no Method and no Dataset with a name")
 
 
 def _import_file(file: Path) -> ModuleType:

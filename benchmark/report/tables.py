@@ -164,7 +164,8 @@ def _aligned(table: Table) -> tuple[str, ...]:
 
 def _notes(results: Sequence[Result], fill: str) -> list[str]:
     notes = [
-        f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} (runs/{r.key}/failure.json)"
+        f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} "
+        f"(runs/{r.key}/failure.json)"
         for r in results
         if r.error
     ]

@@ -42,7 +42,9 @@ def execute(job: Job, root: Path, again: bool = False, each_epoch: Callable[[], 
         return "finished"
     try:
         _execute(job, root, folder, each_epoch)
-    except (Exception, SystemExit) as error:  # a run that fails is recorded, whatever its plugin raised, and harms no other
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a run that fails is recorded, whatever its plugin raised, and harms no other
         folder.fail(_reason(error), traceback.format_exc())
         return "failed"
     return "finished"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..contract.config import changed_options
-from ..contract.errors import BadInput, told
+from ..contract.errors import BadInput, need_folder, told
 from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
 from ..data import Prepared, load, prepare
@@ -47,8 +47,8 @@ class Plan:
 
 def data_root(given: str | None) -> Path | None:
     """--data-root, or $BENCHMARK_DATA, of which a dataset that needs it says what is missing. Raises BadInput."""
-    if given and not Path(given).is_dir():
-        raise BadInput(f"--data-root {given}: there is no such folder")
+    if given:
+        need_folder("--data-root", Path(given))
     root = given or os.environ.get("BENCHMARK_DATA")
     return Path(root) if root else None
 
@@ -69,14 +69,17 @@ def prepared(plugins: Plugins, sweep: Sweep) -> tuple[DatasetSpec, Path, Prepare
     return spec, cache, load(cache, spec)
 
 
-def named(sweep: Sweep) -> Sweep:
-    """The sweep with `all` replaced by the names of all methods that its dataset has what they need for. Raises BadInput."""
+def named(sweep: Sweep) -> tuple[Sweep, list[str]]:
+    """The sweep with `all` replaced by the names of all methods that can be used, and why others are not. Raises BadInput."""
     if ALL not in sweep.methods:
-        return sweep
+        return sweep, []
     plugins = load_plugins(sweep.plugins)
-    _, _, data = prepared(plugins, sweep)
-    usable = tuple(name for name in plugins.methods if _lack(plugins.methods[name], data) is None)
-    return sweep.model_copy(update={"methods": tuple(dict.fromkeys(m for m in sweep.methods if m != ALL)) + usable})
+    spec, _, data = prepared(plugins, sweep)
+    lacks = {name: lack for name in plugins.methods if (lack := _lack(plugins.methods[name], data))}
+    usable = tuple(name for name in plugins.methods if name not in lacks)
+    out = [f"left out: '{name}' cannot be used: {reason}" for name, reason in plugins.methods.broken.items()]
+    out += [f"left out: '{name}' needs {lack}, and {spec.label} has none" for name, lack in lacks.items()]
+    return sweep.model_copy(update={"methods": tuple(dict.fromkeys(m for m in sweep.methods if m != ALL)) + usable}), out
 
 
 def sha256_of(file: Path) -> str:

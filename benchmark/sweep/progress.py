@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -26,12 +27,13 @@ def run_label(job: Job) -> str:
 class Progress:
     """A context in which the runs' progress is shown; `say` prints a line at any time."""
 
-    def __init__(self, store: Store, jobs: Sequence[Job], workers: int, skipped: int, quiet: bool):
+    def __init__(self, store: Store, jobs: Sequence[Job], workers: int, before: Sequence[str], quiet: bool):
+        """`before`: the statuses of the runs that are left as they are."""
         self._store, self._jobs = store, {job.key: job for job in jobs}
         self._rows = {job.key: store.run(job.key).history_rows() for job in jobs}  # of an earlier try: not shown again
         self._ended: dict[str, str] = {}
         self._shown: set[str] = set()  # ended, and all its epochs were read
-        self._workers, self._skipped, self._quiet = workers, skipped, quiet
+        self._workers, self._before, self._quiet = workers, Counter(before), quiet
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._live: Any = None
@@ -39,7 +41,8 @@ class Progress:
 
     def __enter__(self) -> Self:
         if not self._quiet:
-            done = f", {self._skipped} done before" if self._skipped else ""
+            done = f", {n} finished before" if (n := self._before["finished"]) else ""
+            done += f", {n} failed before (--retry-failed runs them again)" if (n := self._before["failed"]) else ""
             self.say(f"{len(self._jobs)} runs to do{done}, {min(self._workers, max(1, len(self._jobs)))} at a time")
             if sys.stderr.isatty() and self._jobs:
                 from rich.console import Console
@@ -112,9 +115,11 @@ class Progress:
     def _caption(self) -> str:
         ended = list(self._ended.values())
         epochs = sum(len(rows) for rows in self._rows.values())
-        # What has not begun counts as its recipe says, though a method may train for longer.
+        # What has not begun counts as its recipe says, though a method may train for longer; what has failed trains no more.
         wanted = sum(
-            int(rows[0]["epochs"]) if (rows := self._rows[key]) else job.spec.recipe.epochs for key, job in self._jobs.items()
+            len(rows) if self._ended.get(key) == "failed" else int(rows[0]["epochs"]) if rows else job.spec.recipe.epochs
+            for key, job in self._jobs.items()
+            for rows in (self._rows[key],)
         )
         seconds = time.monotonic() - self._started
         left = f", about {_duration(seconds * (wanted - epochs) / epochs)} left" if 0 < epochs < wanted else ""

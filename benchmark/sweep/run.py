@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,18 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings()) -> Outco
     """Plans a sweep, runs what is not there yet, and stores it below `out`. Raises BadInput before anything is written."""
     store = Store(out)
     planned, workers = plan_sweep(sweep, out, settings)
-    jobs = [job for k, job in enumerate(planned.jobs) if k % settings.shard[1] == settings.shard[0] - 1]
-    _write_plan(store, planned)
-    todo = [job for job in jobs if _wanted(job, store, settings)]
+    notes = [*planned.notes, *_write_plan(store, planned)]
+    jobs = shard(planned.jobs, settings)
+    todo = [job for job in jobs if wanted(job, store, settings)]
+    before = [store.run(job.key).status for job in jobs if job not in todo]
     replaced = sum(1 for job in todo if store.run(job.key).status == "finished")
-    with Progress(store, todo, workers, len(jobs) - len(todo), settings.quiet) as progress:
+    with Progress(store, todo, workers, before, settings.quiet) as progress:
         if replaced:
             progress.say(f"{replaced} finished runs are replaced")
-        for note in planned.notes:
+        for note in notes:
             progress.say(note)
         statuses = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
-    return Outcome(planned, statuses.count("finished"), statuses.count("failed"), len(jobs) - len(todo))
+    return Outcome(planned, statuses.count("finished"), statuses.count("failed"), len(before))
 
 
 def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Sweep] = ()) -> tuple[Plan, int]:
@@ -71,7 +73,7 @@ def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Swe
 
     store = Store(out)
     store.check_writable()
-    sweep = named(sweep)
+    sweep, left_out = named(sweep)
     before = [*earlier_sweeps(store), *beside]
     kept = before[0].threads if before else None
     if kept and sweep.threads and kept != sweep.threads:
@@ -83,7 +85,7 @@ def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Swe
     planned = plan(sweep, settings.device, threads)
     _refuse_conflicts(planned.sweep, before, out)
     _refuse_other_contents(planned.jobs, store)
-    return planned, workers
+    return replace(planned, notes=(*left_out, *planned.notes)), workers
 
 
 def earlier_sweeps(store: Store) -> list[Sweep]:
@@ -128,25 +130,41 @@ def _effective(sweep: Sweep, name: str) -> Any:
     return getattr(sweep.full_recipe(), name) if name in ("epochs", "batch_size") else getattr(sweep, name)
 
 
-def _write_plan(store: Store, planned: Plan) -> None:
-    """The noise first and sweep.toml last: whoever finds a sweep finds its grid, and whoever finds a grid its noise."""
+def shard(jobs: Sequence[Job], settings: Settings) -> list[Job]:
+    """The part of a grid that these settings run."""
+    part, parts = settings.shard
+    return list(jobs[part - 1 :: parts])
+
+
+def wanted(job: Job, store: Store, settings: Settings) -> bool:
+    """Whether these settings run it, for what is there of it already."""
+    status = store.run(job.key).status
+    return settings.force or status in ("missing", "started") or (status == "failed" and settings.retry_failed)
+
+
+def _write_plan(store: Store, planned: Plan) -> list[str]:
+    """The noise first and sweep.toml last: whoever finds a sweep finds its grid, and whoever finds a grid its noise.
+
+    Gives what a user should be told.
+    """
     for sha256, noise in planned.noises.items():
         store.save_noise(sha256, noise.to_bytes())
     before = earlier_sweeps(store)
     # Runs of a method whose code has changed since leave the grid, and so the tables; their results stay on disk.
     codes = {job.spec.method: job.code for job in planned.jobs}
-    grid: list[PlannedRun] = [run for run in store.plan(needed=False) if codes.get(run.spec.method, run.code) == run.code]
+    held = store.plan(needed=False)
+    grid: list[PlannedRun] = [run for run in held if codes.get(run.spec.method, run.code) == run.code]
+    left = Counter(run.spec.method for run in held if run not in grid and store.run(run.key).status == "finished")
     for job in planned.jobs:
         place = next((k for k, old in enumerate(grid) if old.spec == job.spec), len(grid))
         grid[place : place + 1] = [job]
     store.save_plan(grid)
     sweeps = before if planned.sweep in before else [*before, planned.sweep]
     store.save_sweep(tomli_w.dumps({"sweep": [s.model_dump(exclude_none=True) for s in sweeps]}))
-
-
-def _wanted(job: Job, store: Store, settings: Settings) -> bool:
-    status = store.run(job.key).status
-    return settings.force or status in ("missing", "started") or (status == "failed" and settings.retry_failed)
+    return [
+        f"the code of '{name}' has changed: {count} finished runs of the old one leave the tables, but not {store.root}/runs"
+        for name, count in left.items()
+    ]
 
 
 def _work(jobs: Sequence[Job], store: Store, workers: int, again: bool) -> Iterator[tuple[str, str]]:

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from ..contract.errors import BadInput, unknown
-from ..noise import FILE, takes_rate
+from ..contract.errors import BadInput, need_file, unknown
+from ..noise import FILE, file_kind, takes_rate
 from ..paths import whole_path
 from ..spec import DatasetSpec, Recipe, RunSpec, recipe
 
@@ -36,18 +36,18 @@ class Sweep(BaseModel):
 
     dataset: str = _usual("dataset")
     methods: Annotated[tuple[str, ...], Field(min_length=1)] = _usual("methods")
-    noise: tuple[float, ...] = ()  #: percent
+    noise: tuple[Annotated[float, Field(strict=True)], ...] = ()  #: percent
     noise_kind: str = _usual("noise_kind")
     noise_files: tuple[str, ...] = ()
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = _usual("seeds")
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1)] = _usual("seeds")
     recipe: str = _usual("recipe")
-    epochs: int | None = Field(default=None, ge=1, le=1_000_000)
-    batch_size: int | None = Field(default=None, ge=2, le=1_000_000)
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
+    batch_size: int | None = Field(default=None, ge=2, le=1_000_000, strict=True)
     backbone: str = _usual("backbone")
     pretrained: str | None = None
-    validation: float = Field(default=0.0, ge=0, le=50)  #: percent
+    validation: float = Field(default=0.0, ge=0, le=50, strict=True)  #: percent
     precision: str = "auto"
-    threads: int | None = Field(default=None, ge=1, le=1024)  #: a run; fixed from the whole grid and kept
+    threads: int | None = Field(default=None, ge=1, le=1024, strict=True)  #: a run; fixed from the whole grid and kept
     data_root: str | None = None
     options: dict[str, dict[str, Any]] = {}  #: by method or dataset
     plugins: tuple[str, ...] = ()
@@ -62,10 +62,11 @@ class Sweep(BaseModel):
             raise BadInput(f"--noise: the noise kind '{self.noise_kind}' brings its own rate and takes none")
         if (self.noise_kind == FILE) != bool(self.noise_files):
             raise BadInput("--noise-kind file and --noise-file FILE go together")
-        stems = [Path(file).stem for file in dict.fromkeys(self.noise_files)]
-        for stem in stems:
-            if stems.count(stem) > 1:
-                raise BadInput(f"--noise-file: two files are called {stem}; their noises could not be told apart")
+        kinds = [file_kind(Path(file)) for file in dict.fromkeys(self.noise_files)]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                called = kind.removeprefix(f"{FILE}:")
+                raise BadInput(f"--noise-file: two files are called {called}; their noises could not be told apart")
         return self
 
     @property
@@ -97,7 +98,7 @@ class Sweep(BaseModel):
     def _run(self, dataset: DatasetSpec, rate: float | None, file: Path | None, method: str, seed: int) -> RunSpec:
         return RunSpec(
             dataset=dataset,
-            noise_kind=f"{FILE}:{file.stem}" if file else self.noise_kind,
+            noise_kind=file_kind(file) if file else self.noise_kind,
             noise_rate=None if rate is None else rate / 100,
             method=method,
             options=self.options.get(method, {}),
@@ -110,6 +111,10 @@ class Sweep(BaseModel):
         )
 
 
+ONLY_HERE = ("out", "device", "jobs", "shard", "dry_run", "force", "retry_failed", "quiet", "json")
+"""What says how a sweep is run, not what it gives."""
+
+
 def checked_sweep(given: Mapping[str, Any]) -> Sweep:
     """A sweep from plain data. Raises BadInput in one line, with the nearest name for an unknown key."""
     try:
@@ -117,15 +122,19 @@ def checked_sweep(given: Mapping[str, Any]) -> Sweep:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+        if where in ONLY_HERE:
+            raise BadInput(
+                f"'{where}' is no setting of a sweep; give --{where.replace('_', '-')} on the command line"
+            ) from None
         if first["type"] == "extra_forbidden":
             raise unknown("setting of a sweep", where, Sweep.model_fields) from None
-        raise BadInput(f"{where}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        message = first["msg"].replace("valid tuple", "list")
+        raise BadInput(f"{where}: got {first['input']!r}; {message[0].lower()}{message[1:]}") from None
 
 
 def read_settings(file: Path) -> list[dict[str, Any]]:
     """The settings of one sweep, or of several under [[sweep]] as in sweep.toml, from a TOML file. Raises BadInput."""
-    if not file.is_file():
-        raise BadInput(f"--config {file}: there is no such file")
+    need_file("--config", file)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..contract.errors import BadInput
+from ..contract.errors import BadInput, need_file
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     A checkpoint may hold them under `state_dict` (as resnet18_msceleb.pth does), `model` or `model_state_dict`, and with
     DataParallel's `module.` before each name. Raises BadInput.
     """
-    if not file.is_file():
-        raise BadInput(f"--pretrained {file}: there is no such file")
+    need_file("--pretrained", file)
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file

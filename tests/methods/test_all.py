@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import re
 import statistics
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from benchmark import check_method
 from benchmark.contract.registry import load_plugins
@@ -46,13 +49,87 @@ def test_every_option_says_what_it_means(name: str) -> None:
                 assert "  # " in line, line
 
 
-def test_pages_and_readme_are_what_the_methods_say() -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("aum", {"measure_share": 0}),  # measures nothing
+        ("aum", {"percentile": 0}),  # flags nothing
+        ("bootstrap", {"soft_beta": 0}),  # no label counts, here and in the next three
+        ("bootstrap", {"hard_beta": 0}),
+        ("jocor", {"agreement": 1}),
+        ("ls", {"rate": 1}),
+        ("ce-two-head", {"dropout": 1}),  # no feature is left, here and in the next three
+        ("dul", {"dropout": 1}),
+        ("rul", {"dropout": 1}),
+        ("mc-dropout", {"rate": 1}),
+        ("co-teaching", {"warm_up": 1}),  # the warm-up is all there is, here and in the next six
+        ("co-teaching:oracle", {"warm_up": 1}),
+        ("co-teaching-plus", {"warm_up": 1}),
+        ("jocor:oracle", {"warm_up": 1}),
+        ("dividemix", {"warm_up": 1}),
+        ("negative-ls", {"warm_up": 1}),
+        ("sop", {"warm_up": 1}),
+        ("confident-learning", {"fold_share": 0}),
+        ("dividemix", {"p_threshold": 1}),  # believes nobody
+        ("eac", {"erase_from": 1}),  # no such rectangle fits
+        ("eac", {"erase_from": 0.3, "erase_to": 0.2}),
+        ("elr", {"beta": 1}),  # targets never move
+        ("elr-plus", {"beta": 1}),
+        ("elr-plus", {"average": 1}),
+        ("ensemble", {"members": 1}),
+        ("forward", {"first_stage": 0}),
+        ("gce", {"q": 1.5}),  # not between cross-entropy and absolute error
+        ("mc-dropout", {"passes": 1, "uncertainty": "mutual-information"}),
+        ("mc-dropout", {"rate": 0, "uncertainty": "mutual-information"}),
+        ("rul-relabel", {"margin": 1}),  # no two probabilities are so far apart
+        ("scn", {"margin_2": 1}),
+        ("scn", {"beta": 0}),  # one of the groups is empty
+        ("scn", {"beta": 1}),
+        ("temperature", {"held_out": 1}),  # nothing is left to train on
+    ],
+)
+def test_options_that_leave_nothing_of_a_method_are_refused(name: str, options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(METHODS[name].Config).validate_python(options)
+
+
+def test_defaults_and_own_options_are_within_their_bounds() -> None:
+    for method in METHODS.plugins.values():
+        config = method.Config()
+        values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+        assert TypeAdapter(method.Config).validate_python({**values, **method.own_options})
+
+
+def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("method_pages", ROOT / "scripts" / "method_pages.py")
     assert spec is not None
     assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    pages = script.pages()
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pages_say_what_an_option_may_be_and_where_published_numbers_stand() -> None:
+    text = {path.stem: page for path, page in script().pages().items()}
+    assert "| `relabel_group` | all | `all`, `low` | " in text["scn"]
+    assert "| `folds` | 4 | whole, from 2, up to 20 | " in text["confident-learning"]
+    assert "| `dropout` | 0.4 | from 0, below 1 | " in text["rul"]
+    assert (
+        "| FERPlus | symmetric-exclusive (uniform over other classes), 30 % | RUL | accuracy | not said | 83.9 | "
+        in text["rul"]
+    )
+    assert "| CIFAR-10N | human worst, 40.21 % | SOP | accuracy | not said | 83.66 ± 0.64 | " in text["sop"]
+    assert re.search(r"^\d\d+, from \d+ sources: .*scripts/published.csv", text["ce"], re.MULTILINE)
+
+
+def test_pages_name_nothing_that_their_reader_cannot_see() -> None:
+    for path, page in script().pages().items():
+        hidden = re.findall(r"\w+Config\b|\bown_(?:recipe|options)\b|`_\w+`|\bsee (?:its|the) comment\b|\(see \w+\.py\)", page)
+        assert path.name == "README.md" or not hidden, f"{path.name}: {hidden}"
+
+
+def test_pages_and_readme_are_what_the_methods_say() -> None:
+    pages = script().pages()
     for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python scripts/method_pages.py"
     assert set((ROOT / "docs" / "methods").glob("*.md")) == {path for path in pages if path.name != "README.md"}

@@ -178,7 +178,8 @@ def test_a_checkpoint_knows_folds_judgements_and_what_was_pruned(images: Images)
     assert torch.equal(resumed.probability, method.probability)
 
 
-def test_one_fold_is_refused_where_options_are_read() -> None:
-    with pytest.raises(ValidationError, match="at least 2 folds"):
-        TypeAdapter(ConfidentLearning.Config).validate_python({"folds": "1"})
+@pytest.mark.parametrize("folds", ["1", "21", "1000"])
+def test_too_few_and_too_many_folds_are_refused_where_options_are_read(folds: str) -> None:
+    with pytest.raises(ValidationError, match="folds"):
+        TypeAdapter(ConfidentLearning.Config).validate_python({"folds": folds})
     assert TypeAdapter(ConfidentLearning.Config).validate_python({"folds": "3"}).folds == 3

@@ -18,7 +18,7 @@ from benchmark.contract import BadInput
 from benchmark.report.write import write_tables
 from benchmark.store import Store
 from benchmark.sweep import execute
-from benchmark.sweep.run import Outcome, Settings, run_sweep
+from benchmark.sweep.run import Outcome, Settings, plan_sweep, run_sweep
 from benchmark.sweep.sweep import checked_sweep
 
 QUIET = Settings(jobs=1, quiet=True)
@@ -218,6 +218,29 @@ def test_failed_runs_are_recorded_with_their_reason_and_harm_no_other(
     assert swept(tiny_plugin, out, Settings(jobs=1, quiet=True, retry_failed=True), **both).failed == 2
 
 
+def test_what_is_left_as_it_is_is_told_by_what_became_of_it(
+    tiny_plugin: Path, failing_plugin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = {"methods": ("raises", "ce"), "plugins": (str(tiny_plugin), str(failing_plugin))}
+    swept(tiny_plugin, tmp_path / "o", **both)
+    capsys.readouterr()
+    swept(tiny_plugin, tmp_path / "o", Settings(jobs=1), **both)
+    assert "0 runs to do, 1 finished before, 1 failed before (--retry-failed runs them again)" in capsys.readouterr().err
+
+
+def test_all_says_which_methods_it_leaves_out_and_why(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import EntryPoint
+
+    broken = EntryPoint("theirs", "there.is.no.such.module", "benchmark.methods")
+    monkeypatch.setattr("benchmark.contract.registry.entry_points", lambda group: [broken] if group.endswith("methods") else [])
+    sweep = checked_sweep({"dataset": "tiny", "methods": ("all",), "noise": (20,), "plugins": (str(tiny_plugin),)})
+    planned, _ = plan_sweep(sweep, tmp_path / "o", QUIET)
+    assert "theirs" not in planned.sweep.methods
+    assert any(note.startswith("left out: 'theirs' cannot be used: ModuleNotFoundError") for note in planned.notes)
+
+
 def test_a_run_whose_process_the_system_ends_has_failed_and_the_others_finish(
     tiny_plugin: Path, failing_plugin: Path, tmp_path: Path
 ) -> None:
@@ -258,14 +281,17 @@ def test_code_that_changes_while_the_sweep_runs_is_not_stored_under_the_old_key(
     assert rows[1]["error"] == "the method's code changed after the sweep had begun; the same command runs the new one"
 
 
-def test_a_table_never_holds_two_versions_of_a_method(tiny_plugin: Path, tmp_path: Path) -> None:
+def test_a_table_never_holds_two_versions_of_a_method_and_who_runs_the_new_one_is_told(
+    tiny_plugin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plugin = tmp_path / "mine.py"
     code = "from benchmark.methods.ce import CrossEntropy\nclass Mine(CrossEntropy):\n    'Mine.'\n    name = 'mine'\n"
     how = {"methods": ("mine",), "plugins": (str(tiny_plugin), str(plugin))}
     plugin.write_text(code)
     swept(tiny_plugin, tmp_path / "o", **how, seeds=(0, 1))
     plugin.write_text(code + "    scale = 2\n")
-    swept(tiny_plugin, tmp_path / "o", **how, seeds=(2,))
+    swept(tiny_plugin, tmp_path / "o", Settings(jobs=1), **how, seeds=(2,))
+    assert "the code of 'mine' has changed: 2 finished runs of the old one leave the tables" in capsys.readouterr().err
     rows, _ = write_tables(Store(tmp_path / "o"), ("md",))
     assert [row["seed"] for row in rows] == [2]
     assert len(arrays(tmp_path / "o")) == 3, "the old results stay on disk"
