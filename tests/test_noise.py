@@ -164,7 +164,7 @@ def test_empty_lines_do_not_count_and_an_empty_file_is_too_short(tmp_path: Path)
 
 
 def test_human_labels_that_a_dataset_lacks_are_named():
-    with pytest.raises(BadInput, match="d has no noise kind 'human'"):
+    with pytest.raises(BadInput, match="d has no human labels of the kind 'human'; none lie"):
         made("human", None)
 
 
