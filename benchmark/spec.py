@@ -8,6 +8,7 @@ import importlib.util
 import json
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import packages_distributions
@@ -173,7 +174,8 @@ def _collect(module_name: str, sources: dict[str, str]) -> None:
     if not file.endswith(".py"):  # compiled
         sources[file] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
         return
-    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    with _ONE_AT_A_TIME:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
@@ -216,6 +218,7 @@ def _parents(module_name: str) -> list[str]:
     return [".".join(parts[: k + 1]) for k in range(len(parts))]
 
 
+_ONE_AT_A_TIME = threading.Lock()  # CPython 3.11 loses count of its recursion where two threads parse at once
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _BUILT_IN = ("benchmark.methods.", "benchmark.datasets.")
 _LIBRARIES = ("site-packages", "dist-packages")

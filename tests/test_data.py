@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,12 +77,8 @@ def test_a_reader_that_fails_leaves_no_cache(root: Path):
 
 
 def test_two_that_prepare_at_once_do_not_harm_each_other(root: Path):
-    folders = []
-    threads = [threading.Thread(target=lambda: folders.append(prepare(Counting(Options(), root)))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: prepare(Counting(Options(), root)), range(4)))
     assert len(set(folders)) == 1
     assert [p.name for p in (root / "cache").iterdir()] == [folders[0].name]
     assert len(load(folders[0], DatasetSpec("counting")).data.train) == 12
