@@ -45,9 +45,15 @@ Option = typer.Option
 def run(
     dataset: Annotated[str | None, Option(help="NAME or NAME@COUNT (a stratified subset).")] = None,
     methods: Annotated[str | None, Option(help="Names with commas, or all.")] = None,
+    imbalance: Annotated[
+        float | None,
+        Option(parser=plain_number, metavar="RATIO", help="A long tail: images of the most frequent class over the rarest's."),
+    ] = None,
     noise: Annotated[str | None, Option(help="Rates in percent with commas; human labels and files take none.")] = None,
     noise_kind: Annotated[str | None, Option(help="See list noises.")] = None,
-    noise_file: Annotated[str | None, Option(help="With --noise-kind file: files of given labels, with commas.")] = None,
+    noise_file: Annotated[
+        str | None, Option(help="With commas: files of given labels for --noise-kind file, of matrices for confusion.")
+    ] = None,
     seeds: Annotated[
         int | None, Option(parser=whole_number, metavar="N", help="How many seeds: 3 means 0, 1, 2. Default 1.")
     ] = None,
@@ -92,6 +98,7 @@ def run(
     given: dict[str, Any] = {
         "dataset": dataset,
         "methods": words("--methods", methods),
+        "imbalance": imbalance,
         "noise": numbers("--noise", noise, float, "rates in percent"),
         "noise_kind": noise_kind,
         "noise_files": None
@@ -116,7 +123,7 @@ def run(
     entries = [entry for file in config or [] for entry in read_settings(Path(path_of("--config", file)))] or [{}]
     sweeps = [checked_sweep(merged(entry, given)) for entry in entries]
     settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
-    folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind}") for sweep in sweeps]
+    folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind.replace(':', '-')}") for sweep in sweeps]
     plans: list[tuple[Plan, int]] = []
     if dry_run or len(sweeps) > 1:  # of several, all are checked before the first is run
         for sweep, folder in zip(sweeps, folders, strict=True):

@@ -22,7 +22,7 @@ from .noise import HUMAN
 from .spec import DatasetSpec, code_fingerprint
 from .streams import numpy_stream
 
-FORMAT = 2
+FORMAT = 3
 """Of the cache; raised when its files change."""
 
 
@@ -93,7 +93,9 @@ def _write(dataset: Dataset, data: Data, folder: Path) -> None:
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
         for array in arrays.values():
             content.update(array.tobytes())
+        arrays |= {f"{s}_names": split.names for s, split in _splits(data) if split.names is not None}
         arrays |= {f"labels_{kind}": labels for kind, labels in data.human_labels.items()}
+        arrays |= {f"mistakes_{kind}": matrix for kind, matrix in data.mistakes.items()}
         for name, array in arrays.items():
             with (part / f"{name}.npy").open("wb") as file:
                 np.save(file, array)
@@ -104,6 +106,7 @@ def _write(dataset: Dataset, data: Data, folder: Path) -> None:
             "classes": data.classes,
             "notes": data.notes,
             "human": list(data.human_labels),
+            "mistakes": list(data.mistakes),
             "shapes": {name: array.shape for name, array in arrays.items()},
             "sha256": content.hexdigest(),
             "mean": mean.tolist(),
@@ -176,8 +179,12 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
     try:
         meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         arrays = {name: _mapped(folder / f"{name}.npy", shape) for name, shape in meta["shapes"].items()}
-        train, test = (Split(arrays[f"{s}_images"], arrays[f"{s}_labels"], arrays.get(f"{s}_votes")) for s in ("train", "test"))
+        train, test = (
+            Split(arrays[f"{s}_images"], arrays[f"{s}_labels"], arrays.get(f"{s}_votes"), arrays.get(f"{s}_names"))
+            for s in ("train", "test")
+        )
         human = {kind: arrays[f"labels_{kind}"] for kind in meta["human"]}
+        mistakes = {kind: arrays[f"mistakes_{kind}"] for kind in meta["mistakes"]}
         classes, notes, sha256, keeps = tuple(meta["classes"]), tuple(meta["notes"]), meta["sha256"], meta["flip_keeps_label"]
         mean, std = np.array(meta["mean"], np.float32), np.array(meta["std"], np.float32)
     except Exception:  # whatever numpy and json raise over files that are not theirs
@@ -187,7 +194,36 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
             raise BadInput(f"{spec.label}: wanted {len(classes)} to {len(train)} training images")
         index = stratified(train.labels, spec.subset, numpy_stream(0, "subset"))
         train, human = train.take(index), {kind: labels[index] for kind, labels in human.items()}
-    return Prepared(Data(train, test, classes, human, notes), sha256, mean, std, keeps)
+    if spec.imbalance is not None:
+        index = long_tail(train.labels, spec.imbalance, numpy_stream(0, "imbalance"))
+        train, human = train.take(index), {kind: labels[index] for kind, labels in human.items()}
+    return Prepared(Data(train, test, classes, human, mistakes, notes), sha256, mean, std, keeps)
+
+
+def replace_images(prepared: Prepared, places: NDArray[np.int64], others: NDArray[np.uint8]) -> None:
+    """Puts other images (M, …) in the places (M,) of the training set, brought to its shape; the cache stays as it is.
+
+    Nobody has voted on them: where there are votes, theirs become one for each class.
+    """
+    train = prepared.data.train
+    train.images[places] = as_shape(others, train.images.shape[1:])
+    if train.votes is not None:
+        train.votes[places] = 1
+
+
+def as_shape(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Images (N, h, w, c) as (N, H, W, C): resized, in grey or in colour."""
+    from PIL import Image
+
+    if images.shape[1:] == shape:
+        return images
+    H, W, C = shape
+    resized = np.empty((len(images), *shape), np.uint8)
+    for k, image in enumerate(images):
+        picture = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
+        picture = picture.convert("L" if C == 1 else "RGB").resize((W, H), Image.Resampling.BILINEAR)
+        resized[k] = np.asarray(picture).reshape(shape)
+    return resized
 
 
 def _mapped(path: Path, shape: list[int]) -> NDArray[Any]:
@@ -195,6 +231,21 @@ def _mapped(path: Path, shape: list[int]) -> NDArray[Any]:
     if list(array.shape) != shape:
         raise ValueError(f"{path} has the shape {array.shape}")
     return array
+
+
+def long_tail(labels: NDArray[np.int64], ratio: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Sorted indices into labels (N,) by which classes fall off exponentially, the first with `ratio` times the last's images.
+
+    Cui et al., CVPR 2019: the k-th of K classes keeps n ratio^(-k / (K - 1)) of the most frequent one's n; the classes rank by
+    their images, equal ones in their order. A class that has fewer keeps all; each keeps at least one.
+    """
+    order = rng.permutation(len(labels))
+    classes, sizes = np.unique(labels, return_counts=True)
+    ranked = np.argsort(-sizes, kind="stable")
+    wanted = sizes.max() * ratio ** (-np.arange(len(classes)) / max(1, len(classes) - 1))
+    quota = np.maximum(1, np.floor(wanted + 1e-9)).astype(int)
+    chosen = [order[labels[order] == classes[c]][:q] for c, q in zip(ranked, quota, strict=True)]
+    return np.sort(np.concatenate(chosen))
 
 
 def stratified(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -95,29 +95,31 @@ def recipe(
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Which images: `cifar10`, or `cifar10@10k`, a stratified subset of its training images."""
+    """Which images: `cifar10`, or `cifar10@10k`, a stratified subset of its training images, or `cifar10@lt50`, a long tail."""
 
     name: str
     subset: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    imbalance: float | None = None  #: images of the training set's most frequent class over those of its rarest
 
     @classmethod
-    def parse(cls, text: str, options: Mapping[str, Any]) -> DatasetSpec:
+    def parse(cls, text: str, options: Mapping[str, Any], imbalance: float | None = None) -> DatasetSpec:
         """Reads `NAME` or `NAME@COUNT`, where COUNT is like 500 or 10k. Raises BadInput."""
         match = re.fullmatch(r"([^@]+)(?:@([0-9]{1,9})(k?))?", text)
         if match is None or (match[2] and int(match[2]) == 0):
             raise BadInput(f"dataset '{text}': wanted NAME or NAME@COUNT, as in cifar10 or cifar10@10k")
         count = int(match[2]) * (1000 if match[3] else 1) if match[2] else None
-        return cls(match[1], count, dict(options))
+        return cls(match[1], count, dict(options), imbalance)
 
     @property
     def label(self) -> str:
         """As in tables: `ferplus[classes=8]@10k`."""
         options = f"[{','.join(f'{k}={v}' for k, v in self.options.items())}]" if self.options else ""
+        tail = "" if self.imbalance is None else f"@lt{self.imbalance:g}"
         if self.subset is None:
-            return self.name + options
+            return self.name + options + tail
         count = f"{self.subset // 1000}k" if self.subset % 1000 == 0 else str(self.subset)
-        return f"{self.name}{options}@{count}"
+        return f"{self.name}{options}@{count}{tail}"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Data, Dataset, Split, without_effect
 
+from ._mistakes import mistake_matrix
 from ._pickle import load_arrays
 
 Images = NDArray[np.uint8]
@@ -36,6 +37,14 @@ HUMAN = {
     "human-worst": "worse_label",
 }
 """Noise kinds and the names of their arrays in CIFAR-10N's file."""
+MISTAKES = {
+    "truck": {"automobile": 1},
+    "bird": {"airplane": 1},
+    "deer": {"horse": 1},
+    "cat": {"dog": 1},
+    "dog": {"cat": 1},
+}
+"""The asymmetric noise of all papers (Patrini et al., CVPR 2017, first); the other five classes are never mistaken."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,8 @@ class CIFAR10(Dataset):
         test_images, test_labels = parts[-1]
         human = read_cifar10n(root / CIFAR_10N, labels) if root / CIFAR_10N in files else {}
         votes = read_cifar10h(root / CIFAR_10H, test_labels) if root / CIFAR_10H in files else None
-        return Data(Split(images, labels), Split(test_images, test_labels, votes), CLASSES, human)
+        mistakes = {"asymmetric": mistake_matrix(CLASSES, MISTAKES)}
+        return Data(Split(images, labels), Split(test_images, test_labels, votes), CLASSES, human, mistakes)
 
     def _root(self) -> Path:
         if self.root is None:

@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Data, Dataset, Split
 
+from ._mistakes import expression_mistakes
+
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 UNKNOWN = len(EMOTIONS)  # the first of the two columns after the emotions; the other is NF
 FACES_HEADER = ("emotion", "pixels", "Usage")
@@ -121,7 +123,8 @@ class FERPlus(Dataset):
             return Split(images[index], winner[index], votes[index, : self.config.classes])
 
         classes = EMOTIONS[: self.config.classes]
-        return Data(split(train), split(test), classes, {"human": fer2013[train]}, tuple(notes))
+        human = {"human": fer2013[train]}
+        return Data(split(train), split(test), classes, human, expression_mistakes(classes), tuple(notes))
 
 
 def winners(votes: NDArray[np.int64], rule: Literal["majority", "argmax"]) -> NDArray[np.int64]:

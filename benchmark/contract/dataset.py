@@ -21,13 +21,15 @@ class Split:
     images: NDArray[np.uint8]  #: (N, H, W, C), C is 1 or 3
     labels: NDArray[np.int64]  #: (N,), the reference labels, in [0, K)
     votes: NDArray[np.int64] | None = None  #: (N, K) how many humans chose each class in use, where they were asked
+    names: NDArray[np.str_] | None = None  #: (N,) of the images, where noise lists may name them
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> Split:
         """The samples at `index` (M,), in that order."""
-        return Split(self.images[index], self.labels[index], None if self.votes is None else self.votes[index])
+        rest = (None if array is None else array[index] for array in (self.votes, self.names))
+        return Split(self.images[index], self.labels[index], *rest)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Data:
     classes: tuple[str, ...]
     human_labels: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """(N,) labels that people really gave to the training images, by the noise kind that uses them (`human`, `human-worst`)."""
+    mistakes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """(K, K) what each class (row) is mistaken for, by the noise kind that uses it (`asymmetric`, `asymmetric-NAME`); a row is a
+    distribution over the other classes, or all zeros for a class that is not mistaken."""
     notes: tuple[str, ...] = ()
     """What a user should be told each time: counts of images that were left out, and why."""
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
-from ..data import Prepared, load, stratified
-from ..noise import Noise, frozen, read_artefact
+from ..data import Prepared, load, replace_images, stratified
+from ..noise import Noise, frozen, judged_by, read_artefact
 from ..score import accuracy, score_test, score_training, select
 from ..spec import RunSpec, code_fingerprint
 from ..store import RunFolder, Store
@@ -63,7 +63,10 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     torch.use_deterministic_algorithms(job.device == "cpu")
     spec, device = job.spec, torch.device(job.device)
     data = load(job.cache, spec.dataset)
-    header, given = read_artefact(Store(root).noise_path(job.noise_sha256))
+    header, given, outside = read_artefact(Store(root).noise_path(job.noise_sha256))
+    noise = frozen(header, np.asarray(data.data.train.labels), given, outside)
+    if outside and job.source:
+        replace_images(data, outside.replaced, load(*job.source).data.train.images[outside.source])
     kept, held_out = _hold_out(given, spec)
     sets = _Sets(data, given, kept, held_out, spec, device)
     plugins = load_plugins(job.plugins)
@@ -84,7 +87,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         precision=spec.precision,
         seed=spec.seed,
         weights=weights,
-        privileged=_privileged(data, frozen(header, np.asarray(data.data.train.labels), given), kept, device),
+        privileged=_privileged(data, noise, kept, device),
     )
     folder.begin(
         spec,
@@ -103,7 +106,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
         each_epoch()
-    _finish(trainer, sets, data, given, history, folder)
+    _finish(trainer, sets, data, noise, history, folder)
 
 
 def _privileged(data: Prepared, noise: Noise, kept: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def _finish(
-    trainer: Trainer, sets: _Sets, data: Prepared, given: NDArray[np.int64], history: list[dict[str, Any]], folder: RunFolder
+    trainer: Trainer, sets: _Sets, data: Prepared, noise: Noise, history: list[dict[str, Any]], folder: RunFolder
 ) -> None:
     """Predicts, scores and stores; the metrics last, because they declare the run finished."""
     from safetensors.torch import save
@@ -190,8 +193,8 @@ def _finish(
     test, train = trainer.predict(sets.test, "test"), trainer.predict(sets.train, "training")
     noise_score = trainer.noise_score(train)
     _check_finite(test, train, noise_score)
-    predicted, reference = train.logits.argmax(axis=1), np.asarray(data.data.train.labels)[sets.kept]
-    seen = given[sets.kept]
+    predicted = train.logits.argmax(axis=1)
+    reference, seen = (labels[sets.kept] for labels in (judged_by(data.data.train.labels, noise.outside), noise.given))
     votes = data.data.test.votes
     folder.save_arrays(
         "predictions",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..contract.config import changed_options
-from ..contract.errors import BadInput, need_folder, told
+from ..contract.errors import BadInput
 from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
-from ..data import Prepared, load, prepare
-from ..noise import FILE, Noise, make
-from ..spec import PROTOCOL, DatasetSpec, Recipe, RunSpec, code_fingerprint
+from ..data import Prepared
+from ..noise import Noise
+from ..spec import PROTOCOL, DatasetSpec, Recipe, code_fingerprint
 from ..store import PlannedRun
+from .inputs import Noises, data_root, prepared
 from .sweep import Sweep, checked_options
 
 ALL = "all"
@@ -29,6 +29,7 @@ class Job(PlannedRun):
     """One run with all that a worker needs to do it."""
 
     cache: Path  #: of the prepared dataset
+    source: tuple[Path, DatasetSpec] | None  #: cache and spec of the dataset that images from outside come from
     weights: Path | None
     device: str
     threads: int
@@ -45,36 +46,12 @@ class Plan:
     notes: tuple[str, ...]  #: what a user should be told: of the data, of the weights
 
 
-def data_root(given: str | None) -> Path | None:
-    """--data-root, or $BENCHMARK_DATA, of which a dataset that needs it says what is missing. Raises BadInput."""
-    if given:
-        need_folder("--data-root", Path(given))
-    root = given or os.environ.get("BENCHMARK_DATA")
-    return Path(root) if root else None
-
-
-def prepared(plugins: Plugins, sweep: Sweep) -> tuple[DatasetSpec, Path, Prepared]:
-    """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
-    spec = sweep.dataset_spec()
-    kind = plugins.datasets[spec.name]
-    config = checked_options(spec.name, kind.Config, spec.options)
-    try:
-        dataset = kind(config, data_root(sweep.data_root))
-    except BadInput:
-        raise
-    except Exception as error:  # a plugin's own fault, and named as such
-        raise BadInput(f"dataset '{spec.name}' failed: {told(error)}") from None
-    cache = prepare(dataset)
-    spec = replace(spec, options=changed_options(config))
-    return spec, cache, load(cache, spec)
-
-
 def named(sweep: Sweep) -> tuple[Sweep, list[str]]:
     """The sweep with `all` replaced by the names of all methods that can be used, and why others are not. Raises BadInput."""
     if ALL not in sweep.methods:
         return sweep, []
     plugins = load_plugins(sweep.plugins)
-    spec, _, data = prepared(plugins, sweep)
+    spec, _, data = prepared(plugins, sweep.dataset_spec(), data_root(sweep.data_root))
     lacks = {name: lack for name in plugins.methods if (lack := _lack(plugins.methods[name], data))}
     usable = tuple(name for name in plugins.methods if name not in lacks)
     out = [f"left out: '{name}' cannot be used: {reason}" for name, reason in plugins.methods.broken.items()]
@@ -112,7 +89,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
         read_weights(weights)
         weights_sha256 = sha256_of(weights)
     recipes = {name: _recipe(sweep, plugins.methods[name]) for name in sweep.methods}
-    dataset, cache, data = prepared(plugins, sweep)
+    dataset, cache, data = prepared(plugins, sweep.dataset_spec(), data_root(sweep.data_root))
     for name in sweep.methods:
         if lack := _lack(plugins.methods[name], data):
             raise BadInput(f"the method '{name}' needs {lack}, and {dataset.label} has none")
@@ -125,15 +102,12 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     imbalance = float(counts.max() / counts[counts > 0].min())
     jobs: list[Job] = []
     noises: dict[str, Noise] = {}
-    made: dict[tuple[str, float | None, int | None], Noise] = {}
+    made = Noises(plugins, sweep, dataset, data)
     for spec, file in sweep.runs():
         spec = replace(spec, dataset=dataset, options=changed_options(configs[spec.method]), recipe=recipes[spec.method])
         spec = replace(spec, pretrained=weights.name if weights else None)  # the key covers its content, not its folder
-        which = (spec.noise_kind, spec.noise_rate, spec.seed if spec.noise_rate is not None else None)
-        if which not in made:
-            made[which] = _noise(spec, file, data)
-            noises[made[which].sha256] = made[which]
-        noise = made[which]
+        noise = made.of(spec, file)
+        noises[noise.sha256] = noise
         jobs.append(
             Job(
                 spec=spec,
@@ -148,13 +122,14 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 privilege=plugins.methods[spec.method].privilege,
                 weights_match=match.share if match else None,
                 cache=cache,
+                source=made.source,
                 weights=weights,
                 device=on.type,
                 threads=threads,
                 plugins=sweep.plugins,
             )
         )
-    return Plan(sweep, jobs, noises, (*data.data.notes, *([str(match)] if match else [])))
+    return Plan(sweep, jobs, noises, (*data.data.notes, *([str(match)] if match else []), *made.notes))
 
 
 def _config(sweep: Sweep, method: type[Method]) -> Any:
@@ -167,20 +142,6 @@ def _recipe(sweep: Sweep, method: type[Method]) -> Recipe:
         return sweep.full_recipe(method.own_recipe)
     except TypeError as error:
         raise BadInput(f"the method '{method.name}' has an `own_recipe` that is none: {error}") from None
-
-
-def _noise(spec: RunSpec, file: Path | None, data: Prepared) -> Noise:
-    return make(
-        FILE if file else spec.noise_kind,
-        spec.noise_rate,
-        spec.seed,
-        dataset=spec.dataset.label,
-        dataset_sha256=data.sha256,
-        reference=np.asarray(data.data.train.labels),
-        num_classes=len(data.data.classes),
-        human_labels=data.data.human_labels,
-        file=file,
-    )
 
 
 def _check_options_used(sweep: Sweep, plugins: Plugins) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from ..contract.errors import BadInput, need_file, unknown
-from ..noise import FILE, file_kind, takes_rate
+from ..noise import brings_file, file_kind, takes_rate
 from ..paths import whole_path
 from ..spec import DatasetSpec, Recipe, RunSpec, recipe
 
@@ -39,6 +39,7 @@ class Sweep(BaseModel):
     noise: tuple[Annotated[float, Field(strict=True)], ...] = ()  #: percent
     noise_kind: str = _usual("noise_kind")
     noise_files: tuple[str, ...] = ()
+    imbalance: float | None = Field(default=None, ge=1, le=100_000, strict=True)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1)] = _usual("seeds")
     recipe: str = _usual("recipe")
     epochs: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
@@ -60,12 +61,12 @@ class Sweep(BaseModel):
                     raise BadInput(f"--noise {rate:g}: wanted percent, from 0 to 100")
         elif self.noise:
             raise BadInput(f"--noise: the noise kind '{self.noise_kind}' brings its own rate and takes none")
-        if (self.noise_kind == FILE) != bool(self.noise_files):
-            raise BadInput("--noise-kind file and --noise-file FILE go together")
-        kinds = [file_kind(Path(file)) for file in dict.fromkeys(self.noise_files)]
+        if brings_file(self.noise_kind) != bool(self.noise_files):
+            raise BadInput("--noise-kind file (or confusion) and --noise-file FILE go together")
+        kinds = [file_kind(self.noise_kind, Path(file)) for file in dict.fromkeys(self.noise_files)]
         for kind in kinds:
             if kinds.count(kind) > 1:
-                called = kind.removeprefix(f"{FILE}:")
+                called = kind.partition(":")[2]
                 raise BadInput(f"--noise-file: two files are called {called}; their noises could not be told apart")
         return self
 
@@ -83,7 +84,7 @@ class Sweep(BaseModel):
     def dataset_spec(self) -> DatasetSpec:
         """Which images. Raises BadInput."""
         name = self.dataset.partition("@")[0].strip()
-        return DatasetSpec.parse(self.dataset, self.options.get(name, {}))
+        return DatasetSpec.parse(self.dataset, self.options.get(name, {}), self.imbalance)
 
     def runs(self) -> Iterator[tuple[RunSpec, Path | None]]:
         """The grid in order (noise, then method, then seed), each run with its noise file."""
@@ -98,7 +99,7 @@ class Sweep(BaseModel):
     def _run(self, dataset: DatasetSpec, rate: float | None, file: Path | None, method: str, seed: int) -> RunSpec:
         return RunSpec(
             dataset=dataset,
-            noise_kind=file_kind(file) if file else self.noise_kind,
+            noise_kind=file_kind(self.noise_kind, file) if file else self.noise_kind,
             noise_rate=None if rate is None else rate / 100,
             method=method,
             options=self.options.get(method, {}),

@@ -1,0 +1,76 @@
+"""What a sweep takes from outside: its dataset, prepared, and the labels that noise makes of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..contract.config import changed_options
+from ..contract.errors import BadInput, need_folder, told
+from ..contract.registry import Plugins
+from ..data import Prepared, load, prepare
+from ..noise import Facts, Noise, is_drawn, make, source_of
+from ..spec import DatasetSpec, RunSpec
+from .sweep import Sweep, checked_options
+
+
+def data_root(given: str | None) -> Path | None:
+    """--data-root, or $BENCHMARK_DATA, of which a dataset that needs it says what is missing. Raises BadInput."""
+    if given:
+        need_folder("--data-root", Path(given))
+    root = given or os.environ.get("BENCHMARK_DATA")
+    return Path(root) if root else None
+
+
+def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Path, Prepared]:
+    """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
+    kind = plugins.datasets[spec.name]
+    config = checked_options(spec.name, kind.Config, spec.options)
+    try:
+        dataset = kind(config, root)
+    except BadInput:
+        raise
+    except Exception as error:  # a plugin's own fault, and named as such
+        raise BadInput(f"dataset '{spec.name}' failed: {told(error)}") from None
+    cache = prepare(dataset)
+    spec = replace(spec, options=changed_options(config))
+    return spec, cache, load(cache, spec)
+
+
+class Noises:
+    """The noises of a sweep, each made once."""
+
+    def __init__(self, plugins: Plugins, sweep: Sweep, spec: DatasetSpec, data: Prepared):
+        self.kind = sweep.noise_kind
+        self.notes: list[str] = []
+        self.source: tuple[Path, DatasetSpec] | None = None  #: cache and spec of the dataset that images from outside come from
+        self._made: dict[tuple[float | None, Path | None, int | None], Noise] = {}
+        self._facts = Facts(
+            dataset=spec.label,
+            dataset_sha256=data.sha256,
+            labels=np.asarray(data.data.train.labels),
+            classes=data.data.classes,
+            images=data.data.train.images,
+            votes=data.data.train.votes,
+            names=None if (names := data.data.train.names) is None else names.tolist(),
+            human_labels=data.data.human_labels,
+            mistakes=data.data.mistakes,
+        )
+        if name := source_of(self.kind):
+            if name == spec.name:
+                raise BadInput(f"noise kind '{self.kind}': images from outside cannot come from the dataset itself")
+            options = sweep.options.get(name, {})
+            other, cache, images = prepared(plugins, DatasetSpec.parse(name, options), data_root(sweep.data_root))
+            self.source = cache, other
+            self._facts = replace(self._facts, source_count=len(images.data.train), source_sha256=images.sha256)
+
+    def of(self, spec: RunSpec, file: Path | None) -> Noise:
+        """The noise of a run. Raises BadInput."""
+        which = spec.noise_rate, file, spec.seed if is_drawn(self.kind) else None
+        if which not in self._made:
+            self._made[which], notes = make(self.kind, spec.noise_rate, spec.seed, replace(self._facts, file=file))
+            self.notes += [note for note in notes if note not in self.notes]
+        return self._made[which]
