@@ -15,8 +15,9 @@ from ..contract.errors import BadInput, need_folder, told
 from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
 from ..data import Prepared, load, prepare
+from ..fingerprint import code_fingerprint
 from ..noise import FILE, Noise, make
-from ..spec import PROTOCOL, DatasetSpec, Recipe, RunSpec, code_fingerprint
+from ..spec import PROTOCOL, DatasetSpec, Recipe, RunSpec
 from ..store import PlannedRun
 from .sweep import Sweep, checked_options
 
