@@ -18,18 +18,31 @@ MOST_SEEDS = 10_000
 
 def whole_number(text: str) -> int:
     """A whole number, for an option that takes one."""
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a whole number") from None
+    return _read(text, _whole, "a whole number")
 
 
 def plain_number(text: str) -> float:
     """A number, for an option that takes one."""
+    return _read(text, _number, "a number")
+
+
+def _read(text: str, kind: Callable[[str], T], what: str) -> T:
     try:
-        return float(text)
+        return kind(text)
     except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a number") from None
+        raise typer.BadParameter(f"'{text}' is not {what}") from None
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch("[+-]?[0-9]{1,18}", text):
+        raise ValueError
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if "_" in text:  # which Python reads over
+        raise ValueError
+    return float(text)
 
 
 def words(option: str, text: str | None) -> list[str] | None:
@@ -48,15 +61,26 @@ def path_of(option: str, text: str) -> str:
 
 
 def merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a file with those of the command line before them; options are merged one by one."""
-    options = {name: dict(values) for name, values in entry.get("options", {}).items()}
+    """The settings of a file with those of the command line before them; options are merged one by one.
+
+    What belongs to a setting that the command line replaces goes with it: the options of other methods, another noise's rates.
+    """
+    entry, left = dict(entry), set(entry.get("methods", ())) - set(given.get("methods", entry.get("methods", ())))
+    if "noise_kind" in given and given["noise_kind"] != entry.get("noise_kind"):
+        entry.pop("noise", None)
+        entry.pop("noise_files", None)
+    options = {name: dict(values) for name, values in entry.pop("options", {}).items() if name not in left}
     for name, values in given.get("options", {}).items():
         options[name] = {**options.get(name, {}), **values}
     return {**entry, **given, **({"options": options} if options else {})}
 
 
-def numbers(option: str, text: str | None, kind: Callable[[str], T], what: str) -> list[T] | None:
-    """The numbers between commas, each read by `kind`; `what` names them."""
+def rates(text: str | None) -> list[float] | None:
+    """The rates of --noise, in percent."""
+    return _numbers("--noise", text, _number, "rates in percent")
+
+
+def _numbers(option: str, text: str | None, kind: Callable[[str], T], what: str) -> list[T] | None:
     try:
         return None if text is None else [kind(word) for word in words(option, text) or []]
     except ValueError:
@@ -69,7 +93,7 @@ def seed_list(count: int | None, named: str | None) -> list[int] | None:
         raise BadInput("--seeds (how many) and --seed (which) exclude each other")
     if count is not None and not 1 <= count <= MOST_SEEDS:
         raise BadInput(f"--seeds {count}: wanted a count of at least 1 and at most {MOST_SEEDS}")
-    seeds = list(range(count)) if count is not None else numbers("--seed", named, int, "whole numbers")
+    seeds = list(range(count)) if count is not None else _numbers("--seed", named, _whole, "whole numbers")
     if seeds is not None and (not seeds or min(seeds) < 0):
         raise BadInput(f"--seed {named}: wanted whole numbers from 0")
     return seeds

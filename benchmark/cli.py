@@ -13,9 +13,9 @@ import typer
 from .arguments import (
     job_count,
     merged,
-    numbers,
     path_of,
     plain_number,
+    rates,
     seed_list,
     set_options,
     shard_of,
@@ -99,7 +99,7 @@ def run(
         "dataset": dataset,
         "methods": words("--methods", methods),
         "imbalance": imbalance,
-        "noise": numbers("--noise", noise, float, "rates in percent"),
+        "noise": rates(noise),
         "noise_kind": noise_kind,
         "noise_files": None
         if noise_file is None
@@ -121,7 +121,7 @@ def run(
     if out is not None:
         path_of("--out", out)
     entries = [entry for file in config or [] for entry in read_settings(Path(path_of("--config", file)))] or [{}]
-    sweeps = [checked_sweep(merged(entry, given)) for entry in entries]
+    sweeps = [checked_sweep(merged(entry, given), given) for entry in entries]
     settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
     folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind.replace(':', '-')}") for sweep in sweeps]
     plans: list[tuple[Plan, int]] = []
@@ -132,9 +132,10 @@ def run(
     if dry_run:
         _show_plans(plans, folders, settings, as_json=json_)
         return
+    keys: set[str] = set()  # sweeps may overlap: what one has run, the next leaves alone
     for sweep, folder in zip(sweeps, folders, strict=True):
         try:
-            run_sweep(sweep, folder, settings)
+            keys |= {job.key for job in run_sweep(sweep, folder, settings, keys).jobs}
         except KeyboardInterrupt:
             print(f"interrupted; what is done is kept in {folder}, and the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
@@ -146,7 +147,7 @@ def run(
             print(text, end="")
     if json_:
         print(_dumps(rows))
-    if any(row["status"] == "failed" for row in rows):
+    if any(row["status"] == "failed" and row["key"] in keys for row in rows):
         raise typer.Exit(1)
 
 
@@ -240,7 +241,7 @@ def method_check(
 
 def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], settings: Settings, *, as_json: bool) -> None:
     from .store import Store
-    from .sweep.progress import run_label
+    from .sweep.progress import counted, run_label
     from .sweep.run import shard, wanted
 
     everything = []
@@ -259,7 +260,9 @@ def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], sett
         if not as_json:
             print("".join(f"{row['key']}  {row['status']:<8}  {row['action']:<4}  {row['run']}\n" for row in rows), end="")
             todo = sum(row["action"] == "run" for row in rows)
-            print(f"{todo} of {len(rows)} runs to do in {folder}, {workers} at a time, {planned.sweep.threads} threads each")
+            print("".join(f"{note}\n" for note in planned.notes), end="", file=sys.stderr)
+            how = f"{workers} at a time, {counted(planned.sweep.threads or 1, 'thread')} each"
+            print(f"{todo} of {counted(len(rows), 'run')} to do in {folder}, {how}")
     if as_json:
         print(_dumps(everything))
 

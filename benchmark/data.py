@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from .contract.config import changed_options
 from .contract.dataset import Data, Dataset, Split
 from .contract.errors import BadInput, told
+from .fingerprint import code_fingerprint
 from .noise import HUMAN
-from .spec import DatasetSpec, code_fingerprint
+from .spec import DatasetSpec
 from .streams import numpy_stream
 
 FORMAT = 3
@@ -142,15 +144,18 @@ def _check(name: str, data: Data) -> None:
         if len(split.images) != len(split.labels) or not len(split):
             raise BadInput(f"{name}: {len(split.images)} {which} images and {len(split.labels)} labels")
         _check_labels(f"{name}: its {which} labels", split.labels, len(split), K)
-        if split.votes is not None and split.votes.shape != (len(split), K):
-            raise BadInput(f"{name}: its {which} votes are {split.votes.shape}; wanted {(len(split), K)}")
-        if split.votes is not None and split.votes.min() < 0:
+        votes = split.votes
+        if votes is not None and (votes.shape != (len(split), K) or not np.issubdtype(votes.dtype, np.integer)):
+            raise BadInput(f"{name}: its {which} votes are {votes.dtype} {votes.shape}; wanted whole numbers {(len(split), K)}")
+        if votes is not None and votes.min() < 0:
             raise BadInput(f"{name}: some of its {which} votes are negative; wanted counts")
     shapes = data.train.images.shape[1:], data.test.images.shape[1:]
     if shapes[0] != shapes[1]:
         raise BadInput(f"{name}: its training images are {shapes[0]} and its test images {shapes[1]}; wanted one shape")
+    if not isinstance(data.notes, tuple):
+        raise BadInput(f"{name}: its notes are a {type(data.notes).__name__}; wanted a tuple of lines")
     for kind, labels in data.human_labels.items():
-        if kind != HUMAN and not kind.startswith(f"{HUMAN}-"):
+        if not re.fullmatch(f"{HUMAN}(-[a-z0-9-]+)?", kind):
             raise BadInput(f"{name}: its human labels are called '{kind}'; wanted {HUMAN}, or {HUMAN}-NAME")
         _check_labels(f"{name}: its labels of kind {kind}", labels, len(data.train), K)
 
@@ -197,7 +202,7 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
     if spec.imbalance is not None:
         index = long_tail(train.labels, spec.imbalance, numpy_stream(0, "imbalance"))
         train, human = train.take(index), {kind: labels[index] for kind, labels in human.items()}
-    return Prepared(Data(train, test, classes, human, mistakes, notes), sha256, mean, std, keeps)
+    return Prepared(Data(train, test, classes, human, notes, mistakes), sha256, mean, std, keeps)
 
 
 def replace_images(prepared: Prepared, places: NDArray[np.int64], others: NDArray[np.uint8]) -> None:

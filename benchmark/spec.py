@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.util
 import json
 import re
-import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import packages_distributions
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -156,95 +150,3 @@ class RunSpec:
     def options_label(self) -> str:
         """`beta=0.5,margin=0.1`."""
         return ",".join(f"{k}={v}" for k, v in self.options.items())
-
-
-def code_fingerprint(module_name: str) -> str:
-    """sha256 of a plugin module's code and of the plugin modules that it imports, without comments and docstrings.
-
-    So a changed method is run again, and a changed comment is not.
-    """
-    sources: dict[str, str] = {}
-    _collect(module_name, sources)
-    return hashlib.sha256(json.dumps(sorted(sources.values())).encode()).hexdigest()
-
-
-def _collect(module_name: str, sources: dict[str, str]) -> None:
-    """Adds the code of a module, and of the plugin modules that it imports."""
-    file = _file(module_name)
-    if file is None or file in sources:
-        return
-    if not file.endswith(".py"):  # compiled
-        sources[file] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
-        return
-    with _ONE_AT_A_TIME:
-        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    sources[file] = ast.unparse(tree)
-    package = module_name if Path(file).name == "__init__.py" else module_name.rpartition(".")[0]
-    for name in [*_parents(module_name), *_imported(tree, package)]:
-        if name.startswith(_BUILT_IN) or _is_kin(name, module_name):
-            _collect(name, sources)
-
-
-def _is_kin(name: str, of: str) -> bool:
-    """Whether a module belongs to the plugin whose module `of` imports it: it is of the same top-level package, or beside it.
-
-    Beside it is a module of the same folder, and where that is the folder of all that is installed, of the same distribution.
-    """
-    top, own = name.partition(".")[0], of.partition(".")[0]
-    if "benchmark" in (top, own):
-        return False
-    folder = _folder(own)
-    if top == own or folder is None or _folder(top) != folder:
-        return top == own
-    return folder.name not in _LIBRARIES or bool(_distributions(top) & _distributions(own))
-
-
-def _folder(top_level: str) -> Path | None:
-    """In which a top-level module or package lies."""
-    file = _file(top_level)
-    if file is None:
-        return None
-    return Path(file).parent.parent if Path(file).name == "__init__.py" else Path(file).parent
-
-
-def _distributions(top_level: str) -> set[str]:
-    return set(packages_distributions().get(top_level, ()))
-
-
-def _parents(module_name: str) -> list[str]:
-    """`a` and `a.b` of `a.b.c`: they are imported with it."""
-    parts = module_name.split(".")[:-1]
-    return [".".join(parts[: k + 1]) for k in range(len(parts))]
-
-
-_ONE_AT_A_TIME = threading.Lock()  # CPython 3.11 loses count of its recursion where two threads parse at once
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-_BUILT_IN = ("benchmark.methods.", "benchmark.datasets.")
-_LIBRARIES = ("site-packages", "dist-packages")
-
-
-def _imported(tree: ast.Module, package: str) -> Iterator[str]:
-    """The full names of all modules that a module of `package` imports, or may: `from a import b` gives a and a.b."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".") if package else []
-            above = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
-            base = ".".join(part for part in (above, node.module) if part)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
-def _file(module_name: str) -> str | None:
-    """Where a module lies, or None for what is no module."""
-    if module_name in sys.modules:
-        return getattr(sys.modules[module_name], "__file__", None)
-    try:
-        spec = importlib.util.find_spec(module_name)
-    except (ModuleNotFoundError, ValueError):  # a name that was imported from a module is not always one itself
-        return None
-    return spec.origin if spec and spec.has_location else None

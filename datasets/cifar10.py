@@ -106,7 +106,7 @@ class CIFAR10(Dataset):
         human = read_cifar10n(root / CIFAR_10N, labels) if root / CIFAR_10N in files else {}
         votes = read_cifar10h(root / CIFAR_10H, test_labels) if root / CIFAR_10H in files else None
         mistakes = {"asymmetric": mistake_matrix(CLASSES, MISTAKES)}
-        return Data(Split(images, labels), Split(test_images, test_labels, votes), CLASSES, human, mistakes)
+        return Data(Split(images, labels), Split(test_images, test_labels, votes), CLASSES, human, mistakes=mistakes)
 
     def _root(self) -> Path:
         if self.root is None:

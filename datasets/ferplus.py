@@ -124,7 +124,7 @@ class FERPlus(Dataset):
 
         classes = EMOTIONS[: self.config.classes]
         human = {"human": fer2013[train]}
-        return Data(split(train), split(test), classes, human, expression_mistakes(classes), tuple(notes))
+        return Data(split(train), split(test), classes, human, tuple(notes), expression_mistakes(classes))
 
 
 def winners(votes: NDArray[np.int64], rule: Literal["majority", "argmax"]) -> NDArray[np.int64]:

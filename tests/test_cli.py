@@ -104,6 +104,52 @@ def test_several_config_files_are_several_sweeps(call, tiny_plugin, tmp_path):
     assert [row["run"] for row in json.loads(out)] == ["ce, symmetric 10 %, seed 0", "ce, symmetric 20 %, seed 0"]
 
 
+def test_a_command_may_take_a_part_of_a_files_sweep(call, tiny_plugin, tmp_path):
+    """What belongs to the rest stays away: options of other methods, rates of another noise."""
+    file = tmp_path / "s.toml"
+    settings = f'dataset = "tiny"\nmethods = ["ce", "scn"]\nnoise = [20]\nplugins = ["{tiny_plugin}"]\n'
+    file.write_text(settings + "[options.scn]\nbeta = 0.5\n[options.tiny]\n")
+    words = ["run", "--config", file, "--out", tmp_path / "o", "--dry-run", "--json"]
+    assert [row["run"] for row in json.loads(call(*words, "--methods", "ce")[1])] == ["ce, symmetric 20 %, seed 0"]
+    assert json.loads(call(*words, "--methods", "scn")[1])[0]["run"] == "scn[beta=0.5], symmetric 20 %, seed 0"
+    assert json.loads(call(*words, "--noise-kind", "human", "--methods", "ce")[1])[0]["run"] == "ce, human, seed 0"
+
+
+def test_a_dry_run_says_what_a_run_would(call, tiny_plugin, tmp_path):
+    status, _, err = call(*tiny(tiny_plugin, tmp_path / "o", "--dry-run"))
+    assert (status, err) == (0, "tiny says hello\n")
+
+
+def test_sweeps_that_overlap_run_nothing_twice(call, tiny_plugin, tmp_path):
+    common = f'[[sweep]]\ndataset = "tiny"\nepochs = 1\nplugins = ["{tiny_plugin}"]\nnoise = [20]\n'
+    file = written(tmp_path, "s.toml", f'{common}methods = ["ce"]\n{common}methods = ["ce", "dul"]\n')
+    words = ("run", "--config", file, "--out", tmp_path / "o", "--jobs", "1", "--threads", "1")
+    call(*words)
+    _, _, err = call(*words, "--force")
+    assert err.count("replacing 1 finished run\n") == 2
+
+
+def test_the_exit_status_is_of_this_commands_runs(call, tiny_plugin, tmp_path):
+    code = "from benchmark.methods import ce\nclass Boom(ce.CrossEntropy):\n    'Boom.'\n    name = 'boom'\n"
+    boom = written(tmp_path, "boom.py", code + "    def training_step(self, batch): raise RuntimeError('boom')\n")
+    words = ("run", "--dataset", "tiny", "--plugin", tiny_plugin, "--plugin", boom, "--epochs", "1", "--noise", "20")
+    words = (*words, "--out", tmp_path / "o", "--jobs", "1", "--threads", "1")
+    assert call(*words, "--methods", "ce,boom")[0] == 1
+    assert call(*words, "--methods", "ce,boom")[0] == 1, "it has failed, and stays so"
+    assert call(*words, "--methods", "ce")[0] == 0
+
+
+def test_a_plugin_and_its_helper_are_found_from_any_folder(call, tiny_plugin, tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    written(tmp_path / "deep", "a_helper_of_mine.py", "NAME = 'mine'\n")
+    code = "from benchmark.methods import ce\nimport a_helper_of_mine\nclass Mine(ce.CrossEntropy):\n    'Mine.'\n    name = "
+    mine = written(tmp_path / "deep", "mine.py", code + "a_helper_of_mine.NAME\n")
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call(*tiny(tiny_plugin, tmp_path / "o", "--plugin", mine, "--methods", "mine"))
+    assert status == 0, err
+    assert "mine" in out
+
+
 def test_methods_that_are_told_more_are_marked_in_the_list(call):
     _, out, _ = call("list", "methods")
     marked = {line.partition(" †")[0] for line in out.splitlines() if " †" in line}
@@ -196,6 +242,11 @@ BAD = {
     "a file kind without a file": (["--noise-kind", "file"], "go together"),
     "a noise file that is not there": (["--noise-kind", "file", "--noise-file", "nowhere.txt"], "there is no such file"),
     "seeds beyond all measure": (["--seeds", "1000000000"], "at most 10000"),
+    "a seed beyond all measure": (["--seed", "99999999999999999999"], "wanted whole numbers"),
+    "a seed that no stream takes": (["--seed", "4294967296"], "--seeds: got 4294967296"),
+    "a rate as Python may write it": (["--noise", "1_0"], "wanted rates in percent"),
+    "epochs as Python may write them": (["--epochs", "1_0"], "'1_0' is not a whole number"),
+    "no threads": (["--threads", "0"], "--threads: got 0"),
     "no seeds": (["--seeds", "0"], "at least 1"),
     "seeds both ways": (["--seeds", "2", "--seed", "4"], "exclude each other"),
     "a seed in words": (["--seed", "one"], "wanted whole numbers"),
@@ -207,7 +258,7 @@ BAD = {
     "weights that no file system takes": (["--pretrained", "w" * 300], "File name too long"),
     "a data root that no file system takes": (["--data-root", "d" * 300], "File name too long"),
     "labels that no file system takes": (["--noise-kind", "file", "--noise-file", "l" * 300], "File name too long"),
-    "a batch beyond all measure": (["--batch-size", "10000000000"], "batch_size"),
+    "a batch beyond all measure": (["--batch-size", "10000000000"], "--batch-size: got"),
     "epochs in words": (["--epochs", "abc"], "'--epochs': 'abc' is not a whole number"),
     "threads beyond all measure": (["--threads", "100000000000000000000"], "threads"),
     "jobs beyond all measure": (["--jobs", "9" * 5000], "wanted a count of at least 1"),
@@ -218,7 +269,7 @@ BAD = {
     "a path of two lines": (["--out", "a\nb"], "wanted a path of printable characters"),
     "a path that is no text": (["--noise-kind", "file", "--noise-file", "l\udcff.txt"], "printable"),
     "no epochs": (["--epochs", "0"], "epochs"),
-    "a batch of one": (["--batch-size", "1"], "batch_size"),
+    "a batch of one": (["--batch-size", "1"], "--batch-size: got 1;"),
     "negative jobs": (["--jobs", "-3"], "wanted a count of at least 1, or auto"),
     "a shard out of range": (["--shard", "3/2"], "K from 1 to N"),
     "an option without a value": (["--set", "ce"], "wanted NAME.OPTION=VALUE"),
@@ -278,7 +329,7 @@ BAD_FILES = {
     "a config that is a number": ("--config", "c.toml", "options = 3", "wanted tables of options"),
     "a config of numbers": ("--config", "c.toml", "[options]\nscn = 3", "wanted tables of options"),
     "a config deeper than all measure": ("--config", "c.toml", "a = " + "[" * 20000, "it is not TOML"),
-    "a config with text for a list": ("--config", "c.toml", "methods = 'ce'", "methods: got 'ce'; input should be a list"),
+    "a config with a number for a list": ("--config", "c.toml", "seeds = 3", "seeds: got 3; input should be a list"),
     "a config with yes for a count": ("--config", "c.toml", "epochs = true", "epochs: got True"),
     "a config with what is no setting": ("--config", "c.toml", "device = 'cpu'", "give --device on the command line"),
     "a plugin that leaves in its own way": (

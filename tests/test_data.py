@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,16 +188,37 @@ class Wrong(Dataset):
 
     def read(self):
         labels = np.arange(6) % 2
-        votes = np.zeros((3, 5), np.int64) if self.config.bad == "votes" else None
+        votes = {
+            "shape of votes": np.zeros((3, 5), np.int64),
+            "negative votes": np.full((6, 2), -1),
+            "broken votes": np.full((6, 2), np.nan),
+        }.get(self.config.bad)
         split = Split(np.zeros((6, 2, 2, 1), np.uint8), labels + 0.5 if self.config.bad == "float" else labels, votes)
         human = {"short": [0, 1], "range": [0, 1, 0, 1, 0, 9]}.get(self.config.bad)
-        return Data(split, split, ("a", "b"), {} if human is None else {"human": np.array(human)})
+        named = {"human name": "people", "human path": "human-../x"}.get(self.config.bad)
+        humans = {} if human is None else {"human": np.array(human)}
+        humans |= {named: labels} if named else {}
+        return Data(split, split, ("a", "b"), humans, "a note" if self.config.bad == "notes" else ())
 
 
-@pytest.mark.parametrize("bad", ["votes", "float", "short", "range"])
-def test_what_does_not_fit_the_images_is_refused_before_it_is_kept(root: Path, bad: str):
-    with pytest.raises(BadInput):
+@pytest.mark.parametrize(
+    ("bad", "wanted"),
+    [
+        ("shape of votes", "votes are int64 (3, 5)"),
+        ("negative votes", "votes are negative"),
+        ("broken votes", "votes are float64"),
+        ("float", "labels are float64"),
+        ("short", "labels of kind human are int64 (2,)"),
+        ("range", "lie outside 0 to 1"),
+        ("human name", "called 'people'"),
+        ("human path", "called 'human-../x'"),
+        ("notes", "notes are a str"),
+    ],
+)
+def test_what_does_not_fit_the_images_is_refused_before_it_is_kept(root: Path, bad: str, wanted: str):
+    with pytest.raises(BadInput, match=re.escape(wanted)):
         prepare(Wrong(Options(bad), root))
+    assert not (root / "cache").exists() or not list((root / "cache").iterdir())
 
 
 def test_a_stratified_choice_of_all_or_of_any_count_has_that_count():

@@ -31,7 +31,7 @@ def test_results_are_those_of_this_protocol(tiny_plugin: Path, tmp_path: Path) -
     sweep = checked_sweep({**given, "threads": 1, "plugins": (str(tiny_plugin),)})
     outcome = run_sweep(sweep, tmp_path, Settings(jobs=1, quiet=True, device="cpu"))
     assert GOLDEN["protocol"] == PROTOCOL
-    for job in outcome.plan.jobs:
+    for job in outcome.jobs:
         metrics = json.loads((tmp_path / "runs" / job.key / "metrics.json").read_text())
         found = {name: metrics[name] for name in ("nll", "brier", "noise_auroc")}
         assert found == pytest.approx(GOLDEN[job.spec.method], rel=3e-2), (job.spec.method, found)

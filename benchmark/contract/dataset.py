@@ -41,11 +41,11 @@ class Data:
     classes: tuple[str, ...]
     human_labels: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """(N,) labels that people really gave to the training images, by the noise kind that uses them (`human`, `human-worst`)."""
-    mistakes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """(K, K) what each class (row) is mistaken for, by the noise kind that uses it (`asymmetric`, `asymmetric-NAME`); a row is a
-    distribution over the other classes, or all zeros for a class that is not mistaken."""
     notes: tuple[str, ...] = ()
     """What a user should be told each time: counts of images that were left out, and why."""
+    mistakes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """(K, K) what each class (row) is mistaken for, by the noise kind that uses it (`asymmetric`, `asymmetric-NAME`): rows are
+    distributions over the other classes, or all zeros for a class that is not mistaken."""
 
 
 @dataclass(frozen=True)

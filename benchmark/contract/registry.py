@@ -149,7 +149,10 @@ def _load_file(found: Plugins, file: Path, what: str = "--plugin") -> None:
 
 
 def _import_file(file: Path) -> ModuleType:
-    """Imports a loose file once a process, under a name that no other file, and no other content, can have."""
+    """Imports a loose file once a process, under a name that no other file, and no other content, can have.
+
+    It can import what lies beside it, as a script could.
+    """
     name = f"benchmark_plugin_{file.stem}_{hashlib.sha256(str(file).encode() + file.read_bytes()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -157,6 +160,8 @@ def _import_file(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError("it is not a Python file")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    if str(file.parent) not in sys.path:  # last, so that its neighbours hide nothing
+        sys.path.append(str(file.parent))
     try:
         spec.loader.exec_module(module)
     except BaseException:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..data import Prepared, load, replace_images, stratified
+from ..fingerprint import code_fingerprint
 from ..noise import Noise, frozen, judged_by, read_artefact
 from ..score import accuracy, score_test, score_training, select
-from ..spec import RunSpec, code_fingerprint
+from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
 from ..train.pretrained import read_weights

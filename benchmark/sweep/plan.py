@@ -14,8 +14,9 @@ from ..contract.errors import BadInput
 from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
 from ..data import Prepared
+from ..fingerprint import code_fingerprint
 from ..noise import Noise
-from ..spec import PROTOCOL, DatasetSpec, Recipe, code_fingerprint
+from ..spec import PROTOCOL, DatasetSpec, Recipe
 from ..store import PlannedRun
 from .inputs import Noises, data_root, prepared
 from .sweep import Sweep, checked_options

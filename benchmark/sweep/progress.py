@@ -17,6 +17,11 @@ from ..store import Store
 from .plan import Job
 
 
+def counted(number: int, what: str) -> str:
+    """`1 run`, `3 runs`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def run_label(job: Job) -> str:
     """`rul, symmetric 20 %, seed 0`."""
     spec = job.spec
@@ -43,7 +48,7 @@ class Progress:
         if not self._quiet:
             done = f", {n} finished before" if (n := self._before["finished"]) else ""
             done += f", {n} failed before (--retry-failed runs them again)" if (n := self._before["failed"]) else ""
-            self.say(f"{len(self._jobs)} runs to do{done}, {min(self._workers, max(1, len(self._jobs)))} at a time")
+            self.say(f"{counted(len(self._jobs), 'run')} to do{done}, {min(self._workers, max(1, len(self._jobs)))} at a time")
             if sys.stderr.isatty() and self._jobs:
                 from rich.console import Console
                 from rich.live import Live

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import tomli_w
 from ..contract.errors import BadInput
 from ..store import PlannedRun, Store
 from .plan import Job, Plan, named, plan
-from .progress import Progress
+from .progress import Progress, counted
 from .sweep import Sweep, checked_sweep
 
 MUST_AGREE = ("recipe", "epochs", "batch_size", "validation", "precision")
@@ -39,28 +39,31 @@ class Settings:
 class Outcome:
     """What became of a sweep's runs."""
 
-    plan: Plan
+    jobs: Sequence[Job]  #: of the shard
     finished: int
     failed: int
     skipped: int  #: finished or failed before
 
 
-def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings()) -> Outcome:
-    """Plans a sweep, runs what is not there yet, and stores it below `out`. Raises BadInput before anything is written."""
+def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Container[str] = ()) -> Outcome:
+    """Plans a sweep, runs what is not there yet, and stores it below `out`. Raises BadInput before anything is written.
+
+    `done`: keys of runs that are left as they are, whatever the settings say.
+    """
     store = Store(out)
     planned, workers = plan_sweep(sweep, out, settings)
     notes = [*planned.notes, *_write_plan(store, planned)]
     jobs = shard(planned.jobs, settings)
-    todo = [job for job in jobs if wanted(job, store, settings)]
+    todo = [job for job in jobs if job.key not in done and wanted(job, store, settings)]
     before = [store.run(job.key).status for job in jobs if job not in todo]
     replaced = sum(1 for job in todo if store.run(job.key).status == "finished")
     with Progress(store, todo, workers, before, settings.quiet) as progress:
         if replaced:
-            progress.say(f"{replaced} finished runs are replaced")
+            progress.say(f"replacing {counted(replaced, 'finished run')}")
         for note in notes:
             progress.say(note)
         statuses = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
-    return Outcome(planned, statuses.count("finished"), statuses.count("failed"), len(before))
+    return Outcome(jobs, statuses.count("finished"), statuses.count("failed"), len(before))
 
 
 def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Sweep] = ()) -> tuple[Plan, int]:
@@ -161,7 +164,8 @@ def _write_plan(store: Store, planned: Plan) -> list[str]:
     sweeps = before if planned.sweep in before else [*before, planned.sweep]
     store.save_sweep(tomli_w.dumps({"sweep": [s.model_dump(exclude_none=True) for s in sweeps]}))
     return [
-        f"the code of '{name}' has changed: {count} finished runs of the old one leave the tables, but not {store.root}/runs"
+        f"the code of '{name}' has changed: {counted(count, 'finished run')} of the old one left out of the tables, "
+        f"but kept in {store.root}/runs"
         for name, count in left.items()
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -40,7 +40,7 @@ class Sweep(BaseModel):
     noise_kind: str = _usual("noise_kind")
     noise_files: tuple[str, ...] = ()
     imbalance: float | None = Field(default=None, ge=1, le=100_000, strict=True)
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, strict=True)], ...], Field(min_length=1)] = _usual("seeds")
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32, strict=True)], ...], Field(min_length=1)] = _usual("seeds")
     recipe: str = _usual("recipe")
     epochs: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
     batch_size: int | None = Field(default=None, ge=2, le=1_000_000, strict=True)
@@ -116,8 +116,11 @@ ONLY_HERE = ("out", "device", "jobs", "shard", "dry_run", "force", "retry_failed
 """What says how a sweep is run, not what it gives."""
 
 
-def checked_sweep(given: Mapping[str, Any]) -> Sweep:
-    """A sweep from plain data. Raises BadInput in one line, with the nearest name for an unknown key."""
+def checked_sweep(given: Mapping[str, Any], options: Container[str] = ()) -> Sweep:
+    """A sweep from plain data. Raises BadInput in one line, with the nearest name for an unknown key.
+
+    `options`: what was given by an option of the command line, and is called by that.
+    """
     try:
         return Sweep(**given)
     except ValidationError as error:
@@ -130,7 +133,8 @@ def checked_sweep(given: Mapping[str, Any]) -> Sweep:
         if first["type"] == "extra_forbidden":
             raise unknown("setting of a sweep", where, Sweep.model_fields) from None
         message = first["msg"].replace("valid tuple", "list")
-        raise BadInput(f"{where}: got {first['input']!r}; {message[0].lower()}{message[1:]}") from None
+        called = f"--{where.replace('_', '-')}" if where in options else where
+        raise BadInput(f"{called}: got {first['input']!r}; {message[0].lower()}{message[1:]}") from None
 
 
 def read_settings(file: Path) -> list[dict[str, Any]]:

@@ -45,8 +45,8 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             content: Any = load_file(file)
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise BadInput(f"--pretrained {file}: it holds more than weights, or is damaged ({_first_line(error)})") from None
+    except pickle.UnpicklingError:
+        raise BadInput(f"--pretrained {file}: it holds more than weights, or is damaged") from None
     except Exception as error:  # zip, safetensors and torch each raise types of their own
         raise BadInput(f"--pretrained {file}: it cannot be read ({type(error).__name__}: {_first_line(error)})") from None
     for name in ("state_dict", "model_state_dict", "model"):
@@ -64,7 +64,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def fill(net: nn.Module, weights: Mapping[str, Tensor], file: str) -> Match:
-    """Copies into `net` every tensor of `weights` that has its name and shape. Raises BadInput where fewer than half have.
+    """Copies into `net` every tensor of `weights` that has its name and shape. Raises BadInput where that is less than half.
 
     A first convolution for colour is summed over its channels where the images are grey: the same as showing it grey thrice.
     """
@@ -77,14 +77,17 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor], file: str) -> Match:
         if target.ndim == 4 and target.shape[1] == 1 and tensor.ndim == 4 and tensor.shape[1] == 3:
             tensor = tensor.sum(dim=1, keepdim=True)
         if tensor.shape == target.shape and tensor.is_floating_point() == target.is_floating_point():
-            if not tensor.isfinite().all():
-                raise BadInput(f"--pretrained {file}: not all values of its tensor {name} are finite")
-            fitting[name] = tensor
-    parameters = {name for name, _ in net.named_parameters()}
-    found = len(parameters & fitting.keys())
-    if 2 * found < len(parameters):
-        which, first = f"{found or 'none'} of its {len(weights)} tensors", ", ".join(sorted(parameters)[:2])
-        raise BadInput(f"--pretrained {file}: {which} fit the backbone; wanted half of its {len(parameters)} ({first}, …)")
+            fitting[name] = tensor.to(target.dtype)
+            if not fitting[name].isfinite().all():
+                raise BadInput(f"--pretrained {file}: not all values of the tensor {name} are finite")
+    sizes = {name: parameter.numel() for name, parameter in net.named_parameters()}
+    share = sum(sizes[name] for name in sizes.keys() & fitting.keys()) / sum(sizes.values())
+    if share < 0.5:
+        first = ", ".join(sorted(sizes)[:2])
+        raise BadInput(
+            f"--pretrained {file}: its {len(weights)} tensors fill {share:.0%} of the backbone's parameters ({first}, …); "
+            "wanted half at least"
+        )
     net.load_state_dict(fitting, strict=False)
     return Match(file, len(fitting), len(own))
 

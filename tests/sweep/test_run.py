@@ -80,7 +80,7 @@ def test_a_run_leaves_everything_that_the_design_names(tiny_plugin: Path, tmp_pa
     out = tmp_path / "out"
     outcome = swept(tiny_plugin, out)
     assert (outcome.finished, outcome.failed, outcome.skipped) == (1, 0, 0)
-    folder = out / "runs" / outcome.plan.jobs[0].key
+    folder = out / "runs" / outcome.jobs[0].key
     names = {p.name for p in folder.iterdir()}
     assert names == {
         "spec.json", "environment.json", "history.csv", "model.safetensors", "predictions.npz", "features.npz", "metrics.json",
@@ -159,7 +159,7 @@ def test_no_weight_depends_on_the_reference_labels_of_the_training_set(
         return dataclasses.replace(prepared, data=dataclasses.replace(prepared.data, train=train))
 
     monkeypatch.setattr(execute, "load", permuted)
-    for job in outcome.plan.jobs:
+    for job in outcome.jobs:
         assert execute.execute(job, tmp_path / "permuted") == "finished"
     assert_identical(tmp_path / "true", tmp_path / "permuted")
     for run in (tmp_path / "true" / "runs").iterdir():
@@ -171,7 +171,7 @@ def test_no_weight_depends_on_the_reference_labels_of_the_training_set(
 
 def test_a_finished_run_is_skipped_and_force_repeats_it(tiny_plugin: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
-    key = swept(tiny_plugin, out).plan.jobs[0].key
+    key = swept(tiny_plugin, out).jobs[0].key
     metrics = out / "runs" / key / "metrics.json"
     before = metrics.stat().st_mtime_ns
     assert swept(tiny_plugin, out).skipped == 1
@@ -331,7 +331,7 @@ class Listed(CrossEntropy):
 
 def test_a_damaged_checkpoint_costs_the_epochs_but_not_the_run(tiny_plugin: Path, tmp_path: Path) -> None:
     swept(tiny_plugin, tmp_path / "straight")
-    key = swept(tiny_plugin, tmp_path / "o").plan.jobs[0].key
+    key = swept(tiny_plugin, tmp_path / "o").jobs[0].key
     run = tmp_path / "o" / "runs" / key
     (run / "metrics.json").unlink()
     (run / "checkpoint.pt").write_bytes(b"PK nonsense")
@@ -403,7 +403,7 @@ def test_held_out_images_are_not_trained_on_and_choose_an_epoch(tiny_plugin: Pat
 
 def test_human_labels_and_files_bring_their_own_noise(tiny_plugin: Path, tmp_path: Path) -> None:
     human = swept(tiny_plugin, tmp_path / "h", noise_kind="human", noise=())
-    assert human.plan.jobs[0].spec.noise_rate is None
+    assert human.jobs[0].spec.noise_rate is None
     labels = tmp_path / "mine.txt"
     labels.write_text("\n".join(["0"] * 96))
     swept(tiny_plugin, tmp_path / "f", noise_kind="file", noise=(), noise_files=(str(labels),))
