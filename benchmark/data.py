@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from .streams import numpy_stream
 
 FORMAT = 3
 """Of the cache; raised when its files change."""
+BLOCK = 4096
+"""Images that are looked at together, where a set may not fit the memory."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,14 @@ def prepare(dataset: Dataset) -> Path:
     try:
         folder = cache_root() / f"{dataset.name}-{_fingerprint(dataset)[:16]}"
         if not folder.is_dir():
-            data = dataset.read()
-            _check(dataset.name, data)
-            _write(dataset, data, folder)
+            with _beside(folder) as part:
+                dataset.scratch = part / "scratch"
+                dataset.scratch.mkdir()
+                data = dataset.read()
+                _check(dataset.name, data)
+                _write(dataset, data, part)
+                shutil.rmtree(dataset.scratch)
+                _put_in_place(part, folder)
     except BadInput:
         raise
     except KeyboardInterrupt:
@@ -80,7 +89,9 @@ def _fingerprint(dataset: Dataset) -> str:
     return words.hexdigest()
 
 
-def _write(dataset: Dataset, data: Data, folder: Path) -> None:
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder`, removed at the end if it is still there. Raises BadInput where nothing can be written."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -90,41 +101,55 @@ def _write(dataset: Dataset, data: Data, folder: Path) -> None:
             f"the cache folder {folder.parent} cannot be written ({error.strerror}); BENCHMARK_CACHE names another"
         ) from None
     try:
-        content = hashlib.sha256(repr((data.classes, dataset.flip_keeps_label)).encode())
-        arrays = {f"{s}_{name}": getattr(split, name) for s, split in _splits(data) for name in ("images", "labels", "votes")}
-        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
-        for array in arrays.values():
-            content.update(array.tobytes())
-        arrays |= {f"{s}_names": split.names for s, split in _splits(data) if split.names is not None}
-        arrays |= {f"labels_{kind}": labels for kind, labels in data.human_labels.items()}
-        arrays |= {f"mistakes_{kind}": matrix for kind, matrix in data.mistakes.items()}
-        for name, array in arrays.items():
-            with (part / f"{name}.npy").open("wb") as file:
-                np.save(file, array)
-                file.flush()
-                os.fsync(file.fileno())
-        mean, std = channel_statistics(data.train.images)
-        meta = {
-            "classes": data.classes,
-            "notes": data.notes,
-            "human": list(data.human_labels),
-            "mistakes": list(data.mistakes),
-            "shapes": {name: array.shape for name, array in arrays.items()},
-            "sha256": content.hexdigest(),
-            "mean": mean.tolist(),
-            "std": std.tolist(),
-            "flip_keeps_label": dataset.flip_keeps_label,
-        }
-        (part / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
-        try:
-            part.rename(folder)
-        except OSError:  # another process was first; its copy has the same content
-            if not folder.is_dir():
-                raise
+        yield part
     except OSError as error:
-        raise BadInput(f"the cache of {dataset.name} cannot be written to {folder.parent} ({error.strerror})") from None
+        raise BadInput(f"the cache {folder} cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    try:
+        part.rename(folder)
+    except OSError:  # another process was first; its copy has the same content
+        if not folder.is_dir():
+            raise
+
+
+def _write(dataset: Dataset, data: Data, part: Path) -> None:
+    content = hashlib.sha256(repr((data.classes, dataset.flip_keeps_label)).encode())
+    arrays = {f"{s}_{name}": getattr(split, name) for s, split in _splits(data) for name in ("images", "labels", "votes")}
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+    for array in arrays.values():
+        for block in _blocks(array):
+            content.update(block.tobytes())
+    arrays |= {f"{s}_names": split.names for s, split in _splits(data) if split.names is not None}
+    arrays |= {f"labels_{kind}": labels for kind, labels in data.human_labels.items()}
+    arrays |= {f"mistakes_{kind}": matrix for kind, matrix in data.mistakes.items()}
+    for name, array in arrays.items():
+        with (part / f"{name}.npy").open("wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+    mean, std = channel_statistics(data.train.images)
+    meta = {
+        "classes": data.classes,
+        "notes": data.notes,
+        "human": list(data.human_labels),
+        "mistakes": list(data.mistakes),
+        "shapes": {name: array.shape for name, array in arrays.items()},
+        "sha256": content.hexdigest(),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "flip_keeps_label": dataset.flip_keeps_label,
+    }
+    (part / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+
+
+def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The array in parts that fit the memory, though it may not."""
+    for start in range(0, len(array), BLOCK):
+        yield array[start : start + BLOCK]
 
 
 def _splits(data: Data) -> tuple[tuple[str, Split], tuple[str, Split]]:
@@ -169,11 +194,14 @@ def _check_labels(what: str, labels: NDArray[np.int64], count: int, num_classes:
 
 def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation (C,) of images (N, H, W, C), in units of the full range."""
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for block in _blocks(images):
+        counts += [np.bincount(block[..., channel].ravel(), minlength=256) for channel in range(images.shape[-1])]
     values = np.arange(256) / 255
     means: list[float] = []
     stds: list[float] = []
-    for channel in range(images.shape[-1]):
-        share = np.bincount(images[..., channel].ravel(), minlength=256) / images[..., channel].size
+    for count in counts:
+        share = count / count.sum()
         means.append(float(share @ values))
         stds.append(math.sqrt(max(float(share @ values**2) - means[-1] ** 2, 1e-8)))
     return np.array(means, np.float32), np.array(stds, np.float32)

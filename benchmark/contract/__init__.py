@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Count, Fraction, NonNegative, NoOptions, Part, Positive, Share, without_effect
-    from .dataset import Card, Data, Dataset, Split
+    from .dataset import Card, Data, Dataset, Finding, Split
     from .errors import BadInput
+    from .images import Box, decode_one
     from .method import Backbone, Batch, Method, Paper, Prediction, Task, TrainingSet
 
 _HOME = {
     "config": ["Count", "Fraction", "NoOptions", "NonNegative", "Part", "Positive", "Share", "without_effect"],
-    "dataset": ["Card", "Data", "Dataset", "Split"],
+    "dataset": ["Card", "Data", "Dataset", "Finding", "Split"],
     "errors": ["BadInput"],
+    "images": ["Box", "decode_one"],
     "method": ["Backbone", "Batch", "Method", "Paper", "Prediction", "Task", "TrainingSet"],
 }
 
@@ -22,10 +24,12 @@ __all__ = [
     "Backbone",
     "BadInput",
     "Batch",
+    "Box",
     "Card",
     "Count",
     "Data",
     "Dataset",
+    "Finding",
     "Fraction",
     "Method",
     "NoOptions",
@@ -38,6 +42,7 @@ __all__ = [
     "Split",
     "Task",
     "TrainingSet",
+    "decode_one",
     "without_effect",
 ]
 

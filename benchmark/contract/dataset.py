@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import NoOptions
+from .images import Box, decode
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,16 @@ class Card:
     source: str  #: where it is described or had
     licence: str
     defects: tuple[str, ...] = ()
+    access: str = ""  #: how to get it, and what to put where below the data root; empty for one that needs nothing
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `data check` found wrong with a distribution."""
+
+    kind: str  #: `missing`, `undecodable`, `wrong size`, `label without image`, `image without label`, `label out of range`, …
+    where: str  #: the file, or the row of a list
+    detail: str = ""
 
 
 class Dataset(ABC):
@@ -74,6 +85,7 @@ class Dataset(ABC):
     def __init__(self, config: Any, root: Path | None):
         """`config`: an instance of `Config`; `root`: the data root, under which a distribution lies as it was published."""
         self.config, self.root = config, root
+        self.scratch: Path | None = None  #: set by the suite before `read`: a folder for large arrays on their way to the cache
 
     def sources(self) -> Sequence[Path]:
         """Every file that `read` opens. Raises BadInput, with how to get it, where one is missing."""
@@ -81,4 +93,13 @@ class Dataset(ABC):
 
     @abstractmethod
     def read(self) -> Data:
-        """Reads everything into memory. Raises BadInput where a file is not what it should be."""
+        """Reads everything. Raises BadInput where a file is not what it should be."""
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong with the distribution, all of it, where `read` would stop at the first; nothing is raised."""
+        yield from ()
+
+    def decode(self, paths: Sequence[Path], side: int, channels: int, boxes: Sequence[Box] | None = None) -> NDArray[np.uint8]:
+        """Images (N, side, side, channels) from files, as `images.decode` says, into the scratch folder where there is one."""
+        into = self.scratch / f"decoded-{len(list(self.scratch.iterdir()))}.npy" if self.scratch else None
+        return decode(paths, side, channels, boxes, into)
