@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from benchmark.contract import BadInput, Box, Data, Dataset, Finding, Split, decode_one
+from benchmark.contract import BadInput, Box, Data, Dataset, Finding, Seen, Split, decode_one, duplicates
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Of files that are taken for images."""
@@ -101,7 +101,7 @@ class ListedDataset(Dataset):
         yield from self._image_findings(listed)
 
     def _image_findings(self, listed: dict[Path, Row]) -> Iterator[Finding]:
-        seen: dict[bytes, Row] = {}
+        seen: list[Seen] = []
         for path, row in listed.items():
             if not path.is_file():
                 yield Finding("label without image", row.where, f"there is no {path}")
@@ -114,13 +114,8 @@ class ListedDataset(Dataset):
                 continue
             if self.file_size and size != self.file_size:
                 yield Finding("wrong size", str(path), f"{size[0]}x{size[1]}; wanted {self.file_size[0]}x{self.file_size[1]}")
-            digest = hashlib.sha256(pixels.tobytes()).digest()
-            if first := seen.get(digest):
-                kind = "duplicate" if first.split == row.split else "duplicate across splits"
-                other = "" if first.label == row.label else ", which has another label"
-                yield Finding(kind, str(path), f"the same pixels as {first.path}{other}")
-            else:
-                seen[digest] = row
+            seen.append(Seen(sha256(pixels.tobytes()).digest(), row.split, -1 if row.label is None else row.label, str(path)))
+        yield from duplicates(seen)
 
 
 def images_below(folder: Path) -> list[Path]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.cache import channel_statistics, prepare
 from benchmark.contract import BadInput, Card, Data, Dataset, NoOptions, Split
-from benchmark.data import channel_statistics, load, prepare, stratified
+from benchmark.data import load, stratified
 from benchmark.spec import DatasetSpec
 
 
@@ -136,7 +137,7 @@ RACE = """
 import sys
 from pathlib import Path
 from benchmark.contract.registry import load_plugins
-from benchmark.data import prepare
+from benchmark.cache import prepare
 kind = load_plugins([sys.argv[1]]).datasets["tiny"]
 print(prepare(kind(kind.Config(), None)))
 """

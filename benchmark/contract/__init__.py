@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Count, Fraction, NonNegative, NoOptions, Part, Positive, Share, without_effect
-    from .dataset import Card, Data, Dataset, Finding, Split
+    from .dataset import Card, Data, Dataset, Finding, Seen, Split, duplicates
     from .errors import BadInput
     from .images import Box, decode_one
     from .method import Backbone, Batch, Method, Paper, Prediction, Task, TrainingSet
 
 _HOME = {
     "config": ["Count", "Fraction", "NoOptions", "NonNegative", "Part", "Positive", "Share", "without_effect"],
-    "dataset": ["Card", "Data", "Dataset", "Finding", "Split"],
+    "dataset": ["Card", "Data", "Dataset", "Finding", "Seen", "Split", "duplicates"],
     "errors": ["BadInput"],
     "images": ["Box", "decode_one"],
     "method": ["Backbone", "Batch", "Method", "Paper", "Prediction", "Task", "TrainingSet"],
@@ -38,11 +38,13 @@ __all__ = [
     "Part",
     "Positive",
     "Prediction",
+    "Seen",
     "Share",
     "Split",
     "Task",
     "TrainingSet",
     "decode_one",
+    "duplicates",
     "without_effect",
 ]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import NoOptions
+from .errors import BadInput
 from .images import Box, decode
 
 
@@ -70,6 +72,31 @@ class Finding:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One image that duplicates are looked for among."""
+
+    pixels: bytes
+    split: str
+    label: int
+    where: str
+
+
+def duplicates(images: Iterable[Seen]) -> Iterator[Finding]:
+    """A finding for each group of images with the same pixels: `duplicate across splits`, or `duplicate` within one."""
+    groups: dict[bytes, list[tuple[str, int, str]]] = {}
+    for image in images:
+        groups.setdefault(sha256(image.pixels).digest(), []).append((image.split, image.label, image.where))
+    for group in groups.values():
+        if len(group) > 1:
+            splits, labels = {split for split, _, _ in group}, {label for _, label, _ in group}
+            kind = "duplicate" if len(splits) == 1 else "duplicate across splits"
+            others = ", ".join(where for _, _, where in group[1:])
+            yield Finding(
+                kind, group[0][2], f"the same pixels as {others}" + ("; their labels differ" if len(labels) > 1 else "")
+            )
+
+
 class Dataset(ABC):
     """Base of all datasets. A plugin sets `name` and `card`, lists its files in `sources` and reads them in `read`.
 
@@ -95,9 +122,22 @@ class Dataset(ABC):
     def read(self) -> Data:
         """Reads everything. Raises BadInput where a file is not what it should be."""
 
+    def download(self) -> None:
+        """Fetches the distribution into the data root, where that is allowed. Raises BadInput, which says how to get it."""
+        raise BadInput(f"{self.name} cannot be downloaded: {self.card.access or 'it comes with the suite'}")
+
     def findings(self) -> Iterator[Finding]:
         """What is wrong with the distribution, all of it, where `read` would stop at the first; nothing is raised."""
-        yield from ()
+        try:
+            data = self.read()
+        except BadInput as error:
+            yield Finding("unreadable", self.name, str(error))
+            return
+        yield from duplicates(
+            Seen(image.tobytes(), which, int(label), f"{which} image {k + 1}" if split.names is None else str(split.names[k]))
+            for which, split in (("train", data.train), ("test", data.test))
+            for k, (image, label) in enumerate(zip(split.images, split.labels, strict=True))
+        )
 
     def decode(self, paths: Sequence[Path], side: int, channels: int, boxes: Sequence[Box] | None = None) -> NDArray[np.uint8]:
         """Images (N, side, side, channels) from files, as `images.decode` says, into the scratch folder where there is one."""

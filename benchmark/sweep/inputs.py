@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cache import prepare
 from ..contract.config import changed_options
+from ..contract.dataset import Dataset
 from ..contract.errors import BadInput, need_folder, told
 from ..contract.registry import Plugins
-from ..data import Prepared, load, prepare
+from ..data import Prepared, load
 from ..noise import Facts, Noise, is_drawn, make, source_of
 from ..spec import DatasetSpec, RunSpec
 from .sweep import Sweep, checked_options
@@ -25,8 +27,8 @@ def data_root(given: str | None) -> Path | None:
     return Path(root) if root else None
 
 
-def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Path, Prepared]:
-    """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
+def dataset_of(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Dataset]:
+    """A dataset's spec with checked options, and the dataset. Raises BadInput."""
     kind = plugins.datasets[spec.name]
     config = checked_options(spec.name, kind.Config, spec.options)
     try:
@@ -35,8 +37,13 @@ def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[Da
         raise
     except Exception as error:  # a plugin's own fault, and named as such
         raise BadInput(f"dataset '{spec.name}' failed: {told(error)}") from None
+    return replace(spec, options=changed_options(config)), dataset
+
+
+def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Path, Prepared]:
+    """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
+    spec, dataset = dataset_of(plugins, spec, root)
     cache = prepare(dataset)
-    spec = replace(spec, options=changed_options(config))
     return spec, cache, load(cache, spec)
 
 
