@@ -9,6 +9,7 @@ import typer
 from .commands.data import data_check, data_prepare, data_show
 from .commands.lists import list_
 from .commands.method import method_check, method_new
+from .commands.noise import noise_export, noise_import, noise_make, noise_show
 from .commands.run import run, table
 from .contract.errors import BadInput
 
@@ -38,6 +39,13 @@ data.command("prepare")(data_prepare)
 data.command("check")(data_check)
 data.command("show")(data_show)
 app.add_typer(data, name="data")
+
+noise = _group("Make, show and exchange noisy labels.")
+noise.command("make")(noise_make)
+noise.command("show")(noise_show)
+noise.command("export")(noise_export)
+noise.command("import")(noise_import)
+app.add_typer(noise, name="noise")
 
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]  # click's own, wherever this version of typer keeps it
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,11 @@ from typer import Option
 
 from ..contract.dataset import Dataset
 from ..contract.errors import BadInput
+from ..contract.registry import Plugins, load_plugins
+from ..noise import Facts, source_of
 from ..spec import DatasetSpec
+from ..sweep import inputs
+from ..sweep.inputs import dataset_of, facts_of, prepared
 from .arguments import as_json_text, path_of, set_options
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset; see list datasets.")]
@@ -28,7 +33,7 @@ def data_prepare(name: Name, data_root: Root = None, set_: Set = None, plugin: P
     from ..cache import prepare
     from ..data import load
 
-    spec, dataset = _dataset(name, data_root, set_, plugin)
+    spec, dataset = dataset_at(name, data_root, set_, plugin)
     try:
         dataset.sources()
     except BadInput as missing:
@@ -55,7 +60,7 @@ def data_check(
     json_: Annotated[bool, Option("--json", help="An array of objects.")] = False,
 ) -> None:
     """Verify a dataset file by file: what is missing, damaged, of the wrong size, without a label, or there twice."""
-    _, dataset = _dataset(name, data_root, set_, plugin)
+    _, dataset = dataset_at(name, data_root, set_, plugin)
     findings = list(dataset.findings())
     if json_:
         print(as_json_text([vars(finding) for finding in findings]))
@@ -85,7 +90,7 @@ def data_show(
     from ..data import load
     from ..sheet import contact_sheet
 
-    spec, dataset = _dataset(name, data_root, set_, plugin)
+    spec, dataset = dataset_at(name, data_root, set_, plugin)
     file = Path(path_of("--out", out or f"{spec.name}.png"))
     if file.suffix.lower() != ".png":
         raise BadInput(f"--out {file}: wanted a name that ends in .png")
@@ -113,15 +118,37 @@ def data_show(
     print(f"contact sheet: {file}")
 
 
-def _dataset(name: str, data_root: str | None, set_: list[str] | None, plugin: list[str] | None) -> tuple[DatasetSpec, Dataset]:
-    from ..contract.registry import load_plugins
-    from ..sweep.inputs import data_root as root_of
-    from ..sweep.inputs import dataset_of
+def dataset_at(
+    name: str, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
+) -> tuple[DatasetSpec, Dataset]:
+    """The dataset that a command line names. Raises BadInput."""
+    plugins, spec, root = _named(name, data_root, set_, plugin)
+    return dataset_of(plugins, spec, root)
 
+
+def facts_at(
+    name: str,
+    data_root: str | None,
+    set_: list[str] | None,
+    plugin: list[str] | None,
+    kind: str,
+    file: str | None,
+) -> Facts:
+    """What noise of a kind is made of, for the dataset that a command line names. Raises BadInput."""
+    plugins, spec, root = _named(name, data_root, set_, plugin)
+    spec, _, data = prepared(plugins, spec, root)
+    other = source_of(kind)
+    facts, _ = facts_of(plugins, spec, data, kind, DatasetSpec.parse(other, {}) if other else None, root)
+    return replace(facts, file=None if file is None else Path(path_of("--noise-file", file)))
+
+
+def _named(
+    name: str, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
+) -> tuple[Plugins, DatasetSpec, Path | None]:
     plugins = load_plugins([path_of("--plugin", file) for file in plugin or []])
     options = set_options(set_) or {}
     spec = DatasetSpec.parse(name, options.get(name.partition("@")[0], {}))
     for other in options:
         if other != spec.name:
             raise BadInput(f"--set {other}.…: this is about {spec.name}")
-    return dataset_of(plugins, spec, root_of(data_root and path_of("--data-root", data_root)))
+    return plugins, spec, inputs.data_root(data_root and path_of("--data-root", data_root))

@@ -60,7 +60,10 @@ class Noise:
     @property
     def sha256(self) -> str:
         """Of the header and the labels: it names the artefact."""
-        return _sha256(self.header, self.given, self.outside)
+        content = hashlib.sha256(json.dumps(self.header.words(), sort_keys=True).encode())
+        for array in (self.given, *(vars(self.outside).values() if self.outside else ())):
+            content.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        return content.hexdigest()
 
     def to_bytes(self) -> bytes:
         """The artefact as an .npz file."""
@@ -70,13 +73,6 @@ class Noise:
         words = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
         np.savez_compressed(buffer, given=self.given, transition=self.transition, header=words, **outside)
         return buffer.getvalue()
-
-
-def _sha256(header: Header, given: Labels, outside: Outside | None) -> str:
-    content = hashlib.sha256(json.dumps(header.words(), sort_keys=True).encode())
-    for array in (given, *(vars(outside).values() if outside else ())):
-        content.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
-    return content.hexdigest()
 
 
 def judged_by(reference: Labels, outside: Outside | None) -> Labels:
@@ -101,8 +97,11 @@ def frozen(header: Header, reference: Labels, given: Labels, outside: Outside | 
     return Noise(header, given.astype(np.int64), transition, realised, outside)
 
 
-def read_artefact(file: Path) -> tuple[Header, Labels, Outside | None]:
-    """What an .npz artefact holds, checked against its own hash. Raises BadInput where it is damaged."""
+def read_artefact(file: Path) -> Noise:
+    """What an .npz artefact holds, checked against its own hash. Raises BadInput where it is damaged.
+
+    The hash covers header, labels and images from outside; the rate and the matrix stand beside for people to read.
+    """
     try:
         with np.load(file, allow_pickle=False) as arrays:
             stored = json.loads(arrays["header"].tobytes())
@@ -110,13 +109,15 @@ def read_artefact(file: Path) -> tuple[Header, Labels, Outside | None]:
             outside = (
                 Outside(*(arrays[name].astype(np.int64) for name in ("replaced", "source"))) if "source" in arrays else None
             )
+            transition = arrays["transition"].astype(np.float64)
         if given.ndim != 1:
             raise ValueError(f"labels of shape {given.shape}")
-        sha256 = stored.pop("sha256")
-        stored.pop("realised")
-        header = Header(**stored)
+        sha256, realised = stored.pop("sha256"), float(stored.pop("realised"))
+        noise = Noise(Header(**stored), given, transition, realised, outside)
+        if transition.shape != (noise.header.num_classes,) * 2:
+            raise ValueError(f"a matrix of shape {transition.shape}")
     except Exception:  # zip, numpy, json and pydantic each raise types of their own
         raise BadInput(f"noise file {file}: it is not a noise artefact of this suite, or it is damaged") from None
-    if _sha256(header, given, outside) != sha256:
+    if noise.sha256 != sha256:
         raise BadInput(f"noise file {file}: its labels do not match its own sha256: it was changed or is damaged")
-    return header, given, outside
+    return noise

@@ -104,7 +104,7 @@ def make(kind: str, rate: float | None, seed: int, facts: Facts) -> tuple[Noise,
         given, outside = facts.labels, _replaced(kind, rate, facts, stream)
     elif kind == FILE:
         assert facts.file is not None
-        given, outside, notes = read_labels(facts.file, facts)
+        given, notes = read_labels(facts.file, facts)
         kind = file_kind(FILE, facts.file)
     elif kind == CONFUSION:
         assert facts.file is not None
@@ -150,21 +150,20 @@ def _replaced(kind: str, rate: float, facts: Facts, stream: np.random.Generator)
     return Outside(replaced, stream.permutation(facts.source_count)[: len(replaced)])
 
 
-def read_labels(file: Path, facts: Facts) -> tuple[Labels, Outside | None, tuple[str, ...]]:
+def read_labels(file: Path, facts: Facts) -> tuple[Labels, tuple[str, ...]]:
     """Given labels from an artefact (.npz) or a text list. Raises BadInput where the file does not fit the dataset."""
     need_file("noise file", file)
     count, K = len(facts.labels), len(facts.classes)
     if file.suffix != ".npz":
-        given, notes = read_list(file, facts.names, count, K)
-        return given, None, notes
-    header, given, outside = read_artefact(file)
-    if header.dataset_sha256 != facts.dataset_sha256:
-        raise BadInput(f"noise file {file}: it was made for other data ({header.dataset}) than the dataset at hand")
-    if len(given) != count:
-        raise BadInput(f"noise file {file}: it has {len(given)} labels, and the training set has {count} images")
-    if outside is not None:
-        raise BadInput(f"noise file {file}: it replaces images; run its kind, {header.kind}, instead")
-    return given, outside, ()
+        return read_list(file, facts.names, count, K)
+    noise = read_artefact(file)
+    if noise.header.dataset_sha256 != facts.dataset_sha256:
+        raise BadInput(f"noise file {file}: it was made for other data ({noise.header.dataset}) than the dataset at hand")
+    if len(noise.given) != count:
+        raise BadInput(f"noise file {file}: it has {len(noise.given)} labels, and the training set has {count} images")
+    if noise.outside is not None:
+        raise BadInput(f"noise file {file}: it replaces images; run its kind, {noise.header.kind}, instead")
+    return noise.given, ()
 
 
 def read_matrix(file: Path, num_classes: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,13 @@ from ..data import Prepared, load
 from ..noise import Facts, Noise, is_drawn, make, source_of
 from ..spec import DatasetSpec, RunSpec
 from .sweep import Sweep, checked_options
+
+
+class Outer(NamedTuple):
+    """The dataset that images from outside come from."""
+
+    cache: Path
+    spec: DatasetSpec
 
 
 def data_root(given: str | None) -> Path | None:
@@ -47,32 +55,40 @@ def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[Da
     return spec, cache, load(cache, spec)
 
 
+def facts_of(
+    plugins: Plugins, spec: DatasetSpec, data: Prepared, kind: str, source: DatasetSpec | None, root: Path | None
+) -> tuple[Facts, Outer | None]:
+    """What noise of a kind is made of, with the dataset that images from outside come from, where any do. Raises BadInput."""
+    train = data.data.train
+    facts = Facts(
+        dataset=spec.label,
+        dataset_sha256=data.sha256,
+        labels=np.asarray(train.labels),
+        classes=data.data.classes,
+        images=train.images,
+        votes=train.votes,
+        names=None if train.names is None else train.names.tolist(),
+        human_labels=data.data.human_labels,
+        mistakes=data.data.mistakes,
+    )
+    if source is None:
+        return facts, None
+    if source.name == spec.name:
+        raise BadInput(f"noise kind '{kind}': images from outside cannot come from the dataset itself")
+    source, cache, images = prepared(plugins, source, root)
+    return replace(facts, source_count=len(images.data.train), source_sha256=images.sha256), Outer(cache, source)
+
+
 class Noises:
     """The noises of a sweep, each made once."""
 
     def __init__(self, plugins: Plugins, sweep: Sweep, spec: DatasetSpec, data: Prepared):
         self.kind = sweep.noise_kind
         self.notes: list[str] = []
-        self.source: tuple[Path, DatasetSpec] | None = None  #: cache and spec of the dataset that images from outside come from
+        name = source_of(self.kind)
+        source = DatasetSpec.parse(name, sweep.options.get(name, {})) if name else None
+        self._facts, self.outer = facts_of(plugins, spec, data, self.kind, source, data_root(sweep.data_root))
         self._made: dict[tuple[float | None, Path | None, int | None], Noise] = {}
-        self._facts = Facts(
-            dataset=spec.label,
-            dataset_sha256=data.sha256,
-            labels=np.asarray(data.data.train.labels),
-            classes=data.data.classes,
-            images=data.data.train.images,
-            votes=data.data.train.votes,
-            names=None if (names := data.data.train.names) is None else names.tolist(),
-            human_labels=data.data.human_labels,
-            mistakes=data.data.mistakes,
-        )
-        if name := source_of(self.kind):
-            if name == spec.name:
-                raise BadInput(f"noise kind '{self.kind}': images from outside cannot come from the dataset itself")
-            options = sweep.options.get(name, {})
-            other, cache, images = prepared(plugins, DatasetSpec.parse(name, options), data_root(sweep.data_root))
-            self.source = cache, other
-            self._facts = replace(self._facts, source_count=len(images.data.train), source_sha256=images.sha256)
 
     def of(self, spec: RunSpec, file: Path | None) -> Noise:
         """The noise of a run. Raises BadInput."""

@@ -16,9 +16,9 @@ from ..contract.registry import Plugins, load_plugins
 from ..data import Prepared
 from ..fingerprint import code_fingerprint
 from ..noise import Noise
-from ..spec import PROTOCOL, DatasetSpec, Recipe
+from ..spec import PROTOCOL, Recipe
 from ..store import PlannedRun
-from .inputs import Noises, data_root, prepared
+from .inputs import Noises, Outer, data_root, prepared
 from .sweep import Sweep, checked_options
 
 ALL = "all"
@@ -30,7 +30,7 @@ class Job(PlannedRun):
     """One run with all that a worker needs to do it."""
 
     cache: Path  #: of the prepared dataset
-    source: tuple[Path, DatasetSpec] | None  #: cache and spec of the dataset that images from outside come from
+    outer: Outer | None  #: where images from outside come from
     weights: Path | None
     device: str
     threads: int
@@ -123,7 +123,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 privilege=plugins.methods[spec.method].privilege,
                 weights_match=match.share if match else None,
                 cache=cache,
-                source=made.source,
+                outer=made.outer,
                 weights=weights,
                 device=on.type,
                 threads=threads,

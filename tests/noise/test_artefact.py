@@ -56,7 +56,8 @@ def test_an_image_from_outside_is_wrong_whatever_its_label_and_in_no_row_of_the_
 def test_an_artefact_comes_back_as_it_was(tmp_path: Path, outside: Outside | None):
     noise = made(outside, source_sha256=SHA if outside else None)
     (tmp_path / "n.npz").write_bytes(noise.to_bytes())
-    about, given, replaced = read_artefact(tmp_path / "n.npz")
+    back = read_artefact(tmp_path / "n.npz")
+    about, given, replaced = back.header, back.given, back.outside
     assert about == noise.header
     assert np.array_equal(given, noise.given)
     assert (replaced is None) == (outside is None)
