@@ -24,7 +24,7 @@ def noise_make(
     out: Target,
     noise_kind: Annotated[str, Option(help="See list noises.")] = "symmetric",
     noise: Annotated[float | None, Option(parser=plain_number, metavar="PERCENT", help="For kinds that take a rate.")] = None,
-    seed: Annotated[int, Option(parser=whole_number, metavar="N")] = 0,
+    seed: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Default 0.")] = None,
     noise_file: Annotated[str | None, Option(help="With --noise-kind confusion: the matrix.")] = None,
     data_root: Root = None,
     set_: Set = None,
@@ -36,6 +36,7 @@ def noise_make(
         raise BadInput(f"--noise: the noise kind '{noise_kind}' {'needs a rate' if noise is None else 'brings its own rate'}")
     if noise is not None and not 0 <= noise <= 100:
         raise BadInput(f"--noise {noise:g}: wanted percent, from 0 to 100")
+    seed = seed or 0
     if not 0 <= seed < 2**32:
         raise BadInput(f"--seed {seed}: wanted a whole number from 0")
     facts = facts_at(dataset, data_root, set_, plugin, noise_kind, noise_file)
@@ -53,10 +54,7 @@ def noise_show(artefact: Artefact) -> None:
     noise = read_artefact(file)
     print(f"{_about(noise)}\nsha256 {noise.sha256}\nmade for data of sha256 {noise.header.dataset_sha256}\n")
     percent = 100 * noise.transition
-    rows = [
-        [k, f"{100 - percent[k, k]:.2f}", *(f"{value:.1f}" if value else "" for value in percent[k])]
-        for k in range(len(percent))
-    ]
+    rows = [[k, f"{100 - row[k]:.2f}", *(f"{value:.1f}" if value else "" for value in row)] for k, row in enumerate(percent)]
     print(tabulate(rows, ["class", "% wrong", *map(str, range(len(percent)))], disable_numparse=True, stralign="right"))
     print("\nrows: the reference label; columns: percent of its images with this given label")
 
@@ -65,12 +63,13 @@ def noise_export(
     artefact: Artefact,
     dataset: Which,
     out: Target,
-    first: Annotated[int, Option(parser=whole_number, metavar="0|1", help="What labels begin with.")] = 1,
+    first: Annotated[int | None, Option(parser=whole_number, metavar="0|1", help="What labels begin with. Default 1.")] = None,
     data_root: Root = None,
     set_: Set = None,
     plugin: Plugin = None,
 ) -> None:
     """Write an artefact as a text list: NAME LABEL a line, or a label a line where images have no names."""
+    first = 1 if first is None else first
     if first not in (0, 1):
         raise BadInput(f"--first {first}: wanted 0 or 1")
     file = _target(out, ".txt")
