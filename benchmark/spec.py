@@ -16,6 +16,10 @@ PROTOCOL = 1
 """Raised whenever training or scoring change results; part of every key. A golden run in the tests guards it."""
 
 
+NAMED_WEIGHTS = ("imagenet", "dlib-face")
+"""Pretrained weights that have a name; all others are in files."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How every method of a table is trained; with the recipe `paper`, how one method is trained in its paper."""

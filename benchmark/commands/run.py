@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
+from ..spec import NAMED_WEIGHTS
 from ..contract.errors import need_folder, unknown
 from .arguments import (
     as_json_text,
@@ -50,7 +51,7 @@ def run(
     epochs: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
     backbone: Annotated[str | None, Option(help="small, resnet18, or any timm model.")] = None,
-    pretrained: Annotated[str | None, Option(help="A file of backbone weights: .safetensors, .pth or .pt.")] = None,
+    pretrained: Annotated[str | None, Option(help="Backbone weights: imagenet, dlib-face, or a .safetensors, .pth or .pt file.")] = None,
     validation: Annotated[
         float | None,
         Option(parser=plain_number, metavar="PERCENT", help="Percent of the training set to hold out, for acc_val."),
@@ -97,7 +98,7 @@ def run(
         "epochs": epochs,
         "batch_size": batch_size,
         "backbone": backbone,
-        "pretrained": None if pretrained is None else path_of("--pretrained", pretrained),
+        "pretrained": pretrained if pretrained in (None, *NAMED_WEIGHTS) else path_of("--pretrained", pretrained),
         "validation": validation,
         "precision": precision,
         "threads": threads,

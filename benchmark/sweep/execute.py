@@ -21,11 +21,12 @@ from ..score import accuracy, score_test, score_training, select
 from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
-from ..train.pretrained import read_weights
+from ..train.backbones import Input
+from ..train.pretrained import colour_statistics, input_of, load_weights
 from ..train.trainer import Diverged, Predicted, Trainer
 from ..train.training_set import Augmentation, DeviceSet
 from .machine import environment, peak_memory, reset_peak_memory
-from .plan import Job, sha256_of
+from .plan import Job
 from .sweep import checked_options
 
 FEATURE_IMAGES = 1000
@@ -69,14 +70,15 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     if outside and job.outer:
         replace_images(data, outside.replaced, load(*job.outer).data.train.images[outside.source])
     kept, held_out = _hold_out(given, spec)
-    sets = _Sets(data, given, kept, held_out, spec, device)
+    weights = load_weights(job.weights, spec.backbone) if job.weights else None
+    shown = input_of(spec.backbone, weights)
+    sets = _Sets(data, given, kept, held_out, spec, device, shown)
     plugins = load_plugins(job.plugins)
     method = plugins.methods[spec.method]
     if code_fingerprint(method.__module__) != job.code:
         raise BadInput("the method's code changed after the sweep had begun; the same command runs the new one")
-    if job.weights and sha256_of(job.weights) != job.weights_sha256:
+    if weights and weights.sha256 != job.weights_sha256:
         raise BadInput(f"{job.weights} changed after the sweep had begun; the same command uses the new one")
-    weights = (str(spec.pretrained), read_weights(job.weights)) if job.weights else None
     trainer = Trainer(
         method,
         checked_options(spec.method, method.Config, spec.options),
@@ -87,6 +89,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         backbone=spec.backbone,
         precision=spec.precision,
         seed=spec.seed,
+        side=shown.side,
         weights=weights,
         privileged=_privileged(data, noise, kept, device),
     )
@@ -131,8 +134,11 @@ class _Sets:
         held_out: NDArray[np.int64] | None,
         spec: RunSpec,
         device: torch.device,
+        shown: Input,
     ):
-        common: dict[str, Any] = {"mean": data.mean, "std": data.std, "device": device}
+        channels = data.data.train.images.shape[-1]
+        mean, std = (data.mean, data.std) if shown.mean is None else colour_statistics(shown, channels)
+        common: dict[str, Any] = {"mean": mean, "std": std, "device": device, "side": shown.side}
         recipe, side = spec.recipe, max(data.data.train.images.shape[1:3])
         augmentation = Augmentation(
             flip=recipe.flip if data.flip_keeps_label else 0.0, shift=round(recipe.shift * side), erase=recipe.erase

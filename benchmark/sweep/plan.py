@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ class Job(PlannedRun):
 
     cache: Path  #: of the prepared dataset
     outer: Outer | None  #: where images from outside come from
-    weights: Path | None
+    weights: str | None  #: a file, or a name
     device: str
     threads: int
     plugins: tuple[str, ...]
@@ -60,12 +59,6 @@ def named(sweep: Sweep) -> tuple[Sweep, list[str]]:
     return sweep.model_copy(update={"methods": tuple(dict.fromkeys(m for m in sweep.methods if m != ALL)) + usable}), out
 
 
-def sha256_of(file: Path) -> str:
-    """Of a file's content."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def _lack(method: type[Method], data: Prepared) -> str | None:
     """What a method wants of a dataset and does not find."""
     return "votes for its training images" if "votes" in method.privilege and data.data.train.votes is None else None
@@ -75,7 +68,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     """Checks every name, option and file of a sweep, prepares its data and labels, and gives its jobs. Raises BadInput."""
     from ..train.backbones import build_backbone, check_backbone
     from ..train.device import resolve_device, resolve_precision
-    from ..train.pretrained import fill, read_weights
+    from ..train.pretrained import fill, input_of, load_weights
 
     plugins = load_plugins(sweep.plugins)
     configs = {name: _config(sweep, plugins.methods[name]) for name in sweep.methods}
@@ -84,19 +77,15 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     on = resolve_device(device)
     sweep = sweep.model_copy(update={"precision": resolve_precision(sweep.precision, on), "threads": threads})
     check_backbone(sweep.backbone)
-    weights = Path(sweep.pretrained).resolve() if sweep.pretrained else None
-    weights_sha256 = None
-    if weights:
-        read_weights(weights)
-        weights_sha256 = sha256_of(weights)
+    weights = load_weights(sweep.pretrained, sweep.backbone) if sweep.pretrained else None
     recipes = {name: _recipe(sweep, plugins.methods[name]) for name in sweep.methods}
     dataset, cache, data = prepared(plugins, sweep.dataset_spec(), data_root(sweep.data_root))
     for name in sweep.methods:
         if lack := _lack(plugins.methods[name], data):
             raise BadInput(f"the method '{name}' needs {lack}, and {dataset.label} has none")
     H, W, C = data.data.train.images.shape[1:]
-    backbone = build_backbone(sweep.backbone, (C, H, W), "fp32")
-    match = fill(backbone.named_as_published, read_weights(weights), weights.name) if weights else None
+    backbone = build_backbone(sweep.backbone, (C, H, W), "fp32", input_of(sweep.backbone, weights).side)
+    match = fill(backbone.named_as_published, weights.tensors, weights.name) if weights else None
     if sweep.validation and len(data.data.train) * sweep.validation / 100 < len(data.data.classes):
         raise BadInput(f"--validation {sweep.validation:g}: fewer images than classes would be held out")
     counts = np.bincount(data.data.test.labels)
@@ -112,9 +101,9 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
         jobs.append(
             Job(
                 spec=spec,
-                key=spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights_sha256),
+                key=spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights.sha256 if weights else None),
                 noise_sha256=noise.sha256,
-                weights_sha256=weights_sha256,
+                weights_sha256=weights.sha256 if weights else None,
                 dataset_sha256=data.sha256,
                 code=codes[spec.method],
                 protocol=PROTOCOL,
@@ -124,7 +113,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 weights_match=match.share if match else None,
                 cache=cache,
                 outer=made.outer,
-                weights=weights,
+                weights=sweep.pretrained,
                 device=on.type,
                 threads=threads,
                 plugins=sweep.plugins,

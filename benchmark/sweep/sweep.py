@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from ..contract.errors import BadInput, need_file, unknown
 from ..noise import brings_file, file_kind, takes_rate
 from ..paths import whole_path
-from ..spec import DatasetSpec, Recipe, RunSpec, recipe
+from ..spec import NAMED_WEIGHTS, DatasetSpec, Recipe, RunSpec, recipe
 
 
 @cache
@@ -159,7 +159,7 @@ def _with_whole_paths(entry: dict[str, Any], file: Path) -> dict[str, Any]:
     """The settings with their paths counted from where the file lies. Raises BadInput where they are none."""
     what, here = f"--config {file}:", file.resolve().parent
     for name in ("pretrained", "data_root"):
-        if isinstance(entry.get(name), str):
+        if isinstance(entry.get(name), str) and entry[name] not in NAMED_WEIGHTS:
             entry[name] = str(whole_path(f"{what} {name}", entry[name], here))
     for name in ("plugins", "noise_files"):
         if isinstance(entry.get(name), list):

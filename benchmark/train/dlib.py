@@ -84,7 +84,8 @@ class DlibResNet(nn.Module):
         return self.blocks
 
     def forward(self, images: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, 2)
+        x = self.conv1(images.expand(-1, 3, -1, -1))  # grey images as if they were shown thrice
+        x = F.max_pool2d(F.relu(self.bn1(x)), 3, 2)
         return self.blocks(x)  # type: ignore[no-any-return]
 
 

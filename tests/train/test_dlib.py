@@ -1,0 +1,73 @@
+"""dlib's face network: its odd sums, its file, and (with the real weights) what it says of an image."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+import torch
+
+from benchmark.train.dlib import WIDTHS, DlibResNet, padded_sum, read_dat
+
+
+def number(value: int) -> bytes:
+    """A whole number as dlib writes it."""
+    content = abs(value).to_bytes(4, "little").rstrip(b"\0") or b"\0"
+    return bytes([len(content) | (0x80 if value < 0 else 0)]) + content
+
+
+def layer(kind: str, values: torch.Tensor) -> bytes:
+    """A layer's beginning in dlib's file."""
+    sizes = b"".join(map(number, (2, len(values), 1, 1, 1)))
+    return number(len(kind)) + kind.encode() + sizes + struct.pack(f"<{len(values)}f", *values.tolist())
+
+
+def dat(net: DlibResNet) -> bytes:
+    """A file with the weights of a network, in the order in which dlib writes layers."""
+    parts = [(net.conv1, net.bn1)]
+    for block in net.blocks:
+        parts += [(block.conv1, block.bn1), (block.conv2, block.bn2)]
+    content = b"\x01\x01\x01\x0dloss_metric_2"
+    for conv, affine in parts:
+        for kind, module in (("con_4", conv), ("affine_", affine)):
+            content += b"\x01\x02" + layer(kind, torch.cat([module.weight.flatten(), module.bias]).detach())
+    return content
+
+
+def test_the_file_gives_every_tensor_back():
+    net = DlibResNet()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter)
+    tensors = read_dat(dat(net))
+    assert tensors.keys() == net.state_dict().keys()
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensors[name], tensor), name
+
+
+@pytest.mark.parametrize(
+    ("damage", "wanted"),
+    [
+        (lambda content: content[: len(content) // 2], "layers in another order|is no tensor"),
+        (lambda content: content.replace(b"affine_", b"bn_con2", 1), "57 layers in another order"),
+        (lambda content: b"nonsense", "0 layers in another order"),
+    ],
+)
+def test_another_file_is_refused(damage, wanted):
+    with pytest.raises((ValueError, IndexError), match=wanted):
+        read_dat(damage(dat(DlibResNet())))
+
+
+def test_the_smaller_side_of_a_sum_is_filled_with_zeros_at_its_end():
+    a, b = torch.ones(1, 2, 2, 2), torch.ones(1, 1, 3, 2)
+    total = padded_sum(a, b)
+    assert total.shape == (1, 2, 3, 2)
+    assert total[0, 0].tolist() == [[2, 2], [2, 2], [1, 1]]
+    assert total[0, 1].tolist() == [[1, 1], [1, 1], [0, 0]]
+
+
+def test_it_has_29_convolutions_and_sees_grey_as_colour():
+    net = DlibResNet().eval()
+    assert sum(isinstance(module, torch.nn.Conv2d) for module in net.modules()) == 1 + 2 * len(WIDTHS) == 29
+    grey = torch.randn(2, 1, 150, 150)
+    assert net(grey).shape == (2, 256, 2, 2)
+    torch.testing.assert_close(net(grey), net(grey.expand(-1, 3, -1, -1)))
