@@ -54,7 +54,8 @@ class CIFAR10(CIFARDataset):
 
     name = "cifar10"
     card = Card(
-        summary="CIFAR-10: 60,000 photographs in ten classes, 32×32 RGB, with the human labels of CIFAR-10N and CIFAR-10H",
+        summary="CIFAR-10: 60,000 photographs in ten classes, 32×32 RGB, 50,000 train, 10,000 are the test; with the human "
+        "labels of CIFAR-10N and CIFAR-10H",
         citation="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; "
         "CIFAR-10N: Wei et al., Learning with Noisy Labels Revisited, ICLR 2022; "
         "CIFAR-10H: Peterson et al., Human Uncertainty Makes Classification More Robust, ICCV 2019",

@@ -64,7 +64,8 @@ class FERPlus(Dataset):
 
     name = "ferplus"
     card = Card(
-        summary="FER+: FER2013's 35,887 faces, 48×48 grey, with ten votes an image; noise kind human is FER2013's own labels",
+        summary="FER+: FER2013's 35,887 faces with seven or eight expressions, 48×48 grey, 28,709 train, 3,589 public and "
+        "3,589 private test, with ten votes an image; noise kind human is FER2013's own labels",
         citation="Barsoum et al., Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label "
         "Distribution, ICMI 2016; FER2013: Goodfellow et al., Challenges in Representation Learning, ICONIP 2013",
         source="https://github.com/microsoft/FERPlus; "

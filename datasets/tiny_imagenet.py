@@ -85,9 +85,12 @@ class TinyImageNet(ListedDataset):
         return super().read()
 
     def findings(self) -> Iterator[Finding]:
-        """Every class with too few or too many images, then every row and every image."""
-        yield from self._wrong_counts()
-        yield from super().findings()
+        """Every class with too few or too many images, then every row and every image; or the list that cannot be read."""
+        try:
+            yield from self._wrong_counts()
+            yield from super().findings()
+        except BadInput as error:
+            yield Finding("unreadable", self.name, str(error))
 
     def _wrong_counts(self) -> Iterator[Finding]:
         for folder, paths in self._training.items():

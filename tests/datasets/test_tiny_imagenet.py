@@ -110,12 +110,14 @@ def test_a_sound_set_has_no_findings(tmp_path, folder):
 def test_without_the_folder_it_says_what_to_get(tmp_path):
     refused(tmp_path, tmp_path / "tiny-imagenet-200" / "wnids.txt", "missing", "tiny-imagenet-200.zip", "unzip")
     refused(None, "--data-root", "BENCHMARK_DATA", "tiny-imagenet-200.zip")
+    assert found(None) == [("unreadable", "tiny-imagenet")]
 
 
 @pytest.mark.parametrize("name", ["wnids.txt", "words.txt", "val/val_annotations.txt"])
 def test_a_missing_list_is_named(tmp_path, folder, name):
     (folder / name).unlink()
     refused(tmp_path, folder / name, "missing")
+    assert found(tmp_path) == [("unreadable", "tiny-imagenet")]
 
 
 @pytest.mark.parametrize("name", ["wnids.txt", "words.txt", "val/val_annotations.txt"])
