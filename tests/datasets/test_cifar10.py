@@ -206,7 +206,7 @@ def test_a_binary_label_out_of_range_is_named(root):
 def test_other_class_names_are_refused(root):
     file = root / "cifar-10-batches-bin" / "batches.meta.txt"
     file.write_text("apple\naquarium_fish\n")
-    refused(root, file, "airplane", "aquarium_fish")
+    refused(root, file, "wanted 'airplane' as name 1", "found 'apple'")
 
 
 def noise_file(labels, **changes):
@@ -253,6 +253,39 @@ def test_votes_that_are_truncated_or_pickled_are_refused(root):
     np.save(file, np.array([Exploit(root / "ran")], dtype=object), allow_pickle=True)
     refused(root, file)
     assert not (root / "ran").exists()
+
+
+# What is found
+
+
+def test_a_sound_set_has_no_findings(root):
+    assert list(cifar10(root).findings()) == []
+
+
+def test_every_missing_and_damaged_file_is_found(root):
+    folder = root / "cifar-10-batches-bin"
+    (folder / "data_batch_1.bin").unlink()
+    (folder / "data_batch_4.bin").unlink()
+    (folder / "test_batch.bin").write_bytes(b"")
+    found = {finding.where: finding.kind for finding in cifar10(root).findings()}
+    names = {"data_batch_1.bin": "missing", "data_batch_4.bin": "missing", "test_batch.bin": "damaged"}
+    assert found == {str(folder / name): kind for name, kind in names.items()}
+
+
+def test_a_damaged_python_file_is_found(python_root):
+    file = python_root / "cifar-10-batches-py" / "data_batch_3"
+    file.write_bytes(b"")
+    assert [(finding.kind, finding.where) for finding in cifar10(python_root).findings()] == [("damaged", str(file))]
+
+
+def test_images_that_are_there_twice_are_found(root):
+    twin = (root / "cifar-10-batches-bin" / "data_batch_2.bin").read_bytes()[:3073]
+    file = root / "cifar-10-batches-bin" / "test_batch.bin"
+    file.write_bytes(twin + file.read_bytes()[3073:])
+    (root / "cifar-10h" / "cifar10h-counts.npy").unlink()
+    (finding,) = cifar10(root).findings()
+    assert (finding.kind, finding.where) == ("duplicate across splits", "train image 5")
+    assert finding.detail.startswith("the same pixels as test image 1")
 
 
 # Pickles
@@ -368,3 +401,9 @@ def test_real_flip_rates_are_those_of_cifar_10n(real):
 def test_real_votes_agree_with_the_labels(real):
     assert 47 <= real.test.votes.sum(axis=1).min() <= real.test.votes.sum(axis=1).max() <= 63
     assert np.mean(real.test.votes.argmax(axis=1) == real.test.labels) > 0.98
+
+
+@pytest.mark.realdata
+def test_real_images_have_no_exact_duplicates(real):
+    images = [image.tobytes() for split in (real.train, real.test) for image in split.images]
+    assert len(set(images)) == 60_000
