@@ -291,7 +291,7 @@ def test_a_table_never_holds_two_versions_of_a_method_and_who_runs_the_new_one_i
     swept(tiny_plugin, tmp_path / "o", **how, seeds=(0, 1))
     plugin.write_text(code + "    scale = 2\n")
     swept(tiny_plugin, tmp_path / "o", Settings(jobs=1), **how, seeds=(2,))
-    assert "the code of 'mine' has changed: 2 finished runs of the old one leave the tables" in capsys.readouterr().err
+    assert "the code of 'mine' has changed: 2 finished runs of the old one left out of the tables" in capsys.readouterr().err
     rows, _ = write_tables(Store(tmp_path / "o"), ("md",))
     assert [row["seed"] for row in rows] == [2]
     assert len(arrays(tmp_path / "o")) == 3, "the old results stay on disk"

@@ -147,8 +147,8 @@ def test_all_is_every_method_that_the_dataset_has_what_it_needs_for(tiny_plugin,
     text = tiny_plugin.read_text().replace(chr(34) + "tiny" + chr(34), chr(34) + "bare" + chr(34))
     bare.write_text(text.replace("labels, votes)", "labels)"))
     common = {"methods": ("all",), "noise": (20,), "plugins": (str(tiny_plugin), str(bare), str(told))}
-    everything = named(checked_sweep({"dataset": "tiny", **common})).methods
+    everything = named(checked_sweep({"dataset": "tiny", **common}))[0].methods
     assert {"ce", "rul", "told"} <= set(everything)
-    assert set(everything) - set(named(checked_sweep({"dataset": "bare", **common})).methods) >= {"told"}
+    assert set(everything) - set(named(checked_sweep({"dataset": "bare", **common}))[0].methods) >= {"told"}
     with pytest.raises(BadInput, match="'told' needs votes"):
         plan(checked_sweep({"dataset": "bare", **common, "methods": ("told",)}), "cpu", 1)
