@@ -22,10 +22,7 @@ PIXELS = 3 * 32 * 32
 
 
 class CIFARDataset(Dataset):
-    """A plugin names its files, says what labels a record holds, and what people said of the images.
-
-    `config` has the option `download`: whether torchvision may fetch the python version where neither is there.
-    """
+    """A plugin names its files, says what labels a record holds, and what people said of the images."""
 
     official: ClassVar[str]  #: the class of torchvision that reads and fetches the python version
     archive: ClassVar[str]  #: the name of the official archives, before their version
@@ -59,8 +56,6 @@ class CIFARDataset(Dataset):
     def sources(self) -> Sequence[Path]:
         """The files of the layout that is there, and those of the human labels that are."""
         files = self._files()
-        if self.config.download and self._is_python(files) and not all(file.is_file() for file in files):
-            self.download()
         for file in files:
             if not file.is_file():
                 raise BadInput(f"{file} is missing: {self._how_to_get(file)}")
@@ -104,7 +99,7 @@ class CIFARDataset(Dataset):
     def _files(self) -> list[Path]:
         """The files of the layout that is there, or of the one to get."""
         root = self.folder()
-        if (root / self.binary).is_dir() or not ((root / self.python).is_dir() or self.config.download):
+        if (root / self.binary).is_dir() or not (root / self.python).is_dir():
             return [root / self.binary / name for name in (*self.records(), *self.names)]
         return [root / self.python / name for name in self.python_files]
 
@@ -113,7 +108,7 @@ class CIFARDataset(Dataset):
 
     def _how_to_get(self, file: Path) -> str:
         version = "python" if self._is_python([file]) else "binary"
-        fetch = "" if file.parent.is_dir() else f"; or let it be fetched with --set {self.name}.download=true"
+        fetch = "" if file.parent.is_dir() else f"; or let it be fetched: python -m benchmark data prepare {self.name}"
         return (
             f"unpack https://www.cs.toronto.edu/~kriz/{self.archive}-{version}.tar.gz into {self.root}, "
             f"which makes the folder {file.parent.name}{fetch}"

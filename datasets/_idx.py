@@ -20,10 +20,7 @@ FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3
 
 
 class IdxDataset(Dataset):
-    """A plugin says where its files lie and what its classes are.
-
-    `config` has the option `download`: whether torchvision may fetch the files where they are missing.
-    """
+    """A plugin says where its files lie and what its classes are."""
 
     official: ClassVar[str]  #: the class of torchvision that fetches the files
     folders: ClassVar[tuple[str, ...]]  #: below the data root; the first is where torchvision puts them
@@ -36,8 +33,6 @@ class IdxDataset(Dataset):
 
     def sources(self) -> Sequence[Path]:
         """The four files."""
-        if self.config.download and not all(file.is_file() for file in self._files()):
-            self.download()
         files = self._files()
         for file in files:
             if not file.is_file():

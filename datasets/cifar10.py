@@ -9,14 +9,13 @@ Below the data root, as the distributions lay it out:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import BadInput, Card, without_effect
+from benchmark.contract import BadInput, Card
 
 from ._cifar import CIFARDataset, Labels, check_range, read_cifar_n
 from ._mistakes import mistake_matrix
@@ -42,13 +41,6 @@ MISTAKES = {
 """The asymmetric noise of all papers (Patrini et al., CVPR 2017, first); the other five classes are never mistaken."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Options of CIFAR-10."""
-
-    download: bool = without_effect(False)  # whether torchvision may fetch the python version (170 MB) where neither is there
-
-
 class CIFAR10(CIFARDataset):
     """Ten classes of small photographs, 32×32 RGB: 50,000 for training, 10,000 for the test."""
 
@@ -67,10 +59,9 @@ class CIFAR10(CIFARDataset):
             "some test labels are wrong (Northcutt et al., 2021; https://labelerrors.com shows them)",
         ),
         access="unpack https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz or cifar-10-python.tar.gz from there into the "
-        "data root, or let torchvision fetch the latter with --set cifar10.download=true; for the human labels put "
+        "data root, or let torchvision fetch the latter with python -m benchmark data prepare cifar10; for the human labels put "
         "CIFAR-10_human.pt of CIFAR-10N into cifar-n and cifar10h-counts.npy of CIFAR-10H into cifar-10h",
     )
-    Config = Config
     records_per_file: ClassVar[int] = 10_000  #: by which a truncated file is known
     official, archive, binary, python = "CIFAR10", "cifar-10", "cifar-10-batches-bin", "cifar-10-batches-py"
     python_files = (*PARTS, "batches.meta")

@@ -11,14 +11,13 @@ The classes are the hundred fine ones. The twenty superclasses, five classes eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import BadInput, Card, without_effect
+from benchmark.contract import BadInput, Card
 
 from ._cifar import CIFARDataset, Labels, check_range, read_cifar_n
 from ._mistakes import mistake_matrix
@@ -54,13 +53,6 @@ MISTAKES = {name: {names[(k + 1) % len(names)]: 1} for names in SUPERCLASSES.val
 """The asymmetric noise of Patrini et al., CVPR 2017: the next class of the same superclass, and for its last the first."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Options of CIFAR-100."""
-
-    download: bool = without_effect(False)  # whether torchvision may fetch the python version (169 MB) where neither is there
-
-
 class CIFAR100(CIFARDataset):
     """A hundred classes of small photographs, 32×32 RGB: 50,000 for training, 10,000 for the test."""
 
@@ -77,10 +69,9 @@ class CIFAR100(CIFARDataset):
             "some test labels are wrong (Northcutt et al., 2021; https://labelerrors.com shows them)",
         ),
         access="unpack https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz or cifar-100-python.tar.gz from there into the "
-        "data root, or let torchvision fetch the latter with --set cifar100.download=true; for the human labels put "
+        "data root, or let torchvision fetch the latter with python -m benchmark data prepare cifar100; for the human labels put "
         "CIFAR-100_human.pt of CIFAR-100N into cifar-n",
     )
-    Config = Config
     counts: ClassVar[tuple[int, int]] = (50_000, 10_000)  #: of training and test images, by which a truncated file is known
     official, archive, binary, python = "CIFAR100", "cifar-100", "cifar-100-binary", "cifar-100-python"
     python_files = ("train", "test", "meta")

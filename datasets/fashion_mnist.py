@@ -10,18 +10,10 @@ It has no map of mistakes: papers that use asymmetric noise on it do not agree o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-from benchmark.contract import Card, without_effect
+from benchmark.contract import Card
 
 from ._idx import IdxDataset
-
-
-@dataclass(frozen=True)
-class Config:
-    """Options of Fashion-MNIST."""
-
-    download: bool = without_effect(False)  # whether torchvision may fetch the files (31 MB) where they are missing
 
 
 class FashionMNIST(IdxDataset):
@@ -37,9 +29,8 @@ class FashionMNIST(IdxDataset):
         defects=("some test images have a near-duplicate in the training set (Geier, 2019, arXiv 1906.08255)",),
         access="put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
         "t10k-labels-idx1-ubyte, with or without .gz, into FashionMNIST/raw or fashion-mnist below the data root, or let "
-        "torchvision fetch them with --set fashion-mnist.download=true",
+        "torchvision fetch them with python -m benchmark data prepare fashion-mnist",
     )
-    Config = Config
     official, folders = "FashionMNIST", ("FashionMNIST/raw", "fashion-mnist")
     classes = (
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",

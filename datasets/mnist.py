@@ -7,25 +7,17 @@ Below the data root lie, in `MNIST/raw/` (where torchvision puts them) or in `mn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import Card, without_effect
+from benchmark.contract import Card
 
 from ._idx import IdxDataset
 from ._mistakes import mistake_matrix
 
 MISTAKES = {"2": {"7": 1}, "3": {"8": 1}, "5": {"6": 1}, "6": {"5": 1}, "7": {"1": 1}}
 """The asymmetric noise of Patrini et al., CVPR 2017; the other five digits are never mistaken."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """Options of MNIST."""
-
-    download: bool = without_effect(False)  # whether torchvision may fetch the files (12 MB) where they are missing
 
 
 class MNIST(IdxDataset):
@@ -44,9 +36,8 @@ class MNIST(IdxDataset):
         ),
         access="put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
         "t10k-labels-idx1-ubyte, with or without .gz, into MNIST/raw or mnist below the data root, or let torchvision fetch "
-        "them with --set mnist.download=true",
+        "them with python -m benchmark data prepare mnist",
     )
-    Config = Config
     flip_keeps_label = False
     official, folders, classes = "MNIST", ("MNIST/raw", "mnist"), tuple("0123456789")
 

@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import Count, Fraction, NonNegative, NoOptions, Part, Positive, Share, without_effect
+    from .config import Count, Fraction, NonNegative, NoOptions, Part, Positive, Share
     from .dataset import Card, Data, Dataset, Finding, Seen, Split, duplicates
     from .errors import BadInput
     from .images import Box, decode_one
     from .method import Backbone, Batch, Method, Paper, Prediction, Task, TrainingSet
 
 _HOME = {
-    "config": ["Count", "Fraction", "NoOptions", "NonNegative", "Part", "Positive", "Share", "without_effect"],
+    "config": ["Count", "Fraction", "NoOptions", "NonNegative", "Part", "Positive", "Share"],
     "dataset": ["Card", "Data", "Dataset", "Finding", "Seen", "Split", "duplicates"],
     "errors": ["BadInput"],
     "images": ["Box", "decode_one"],
@@ -45,7 +45,6 @@ __all__ = [
     "TrainingSet",
     "decode_one",
     "duplicates",
-    "without_effect",
 ]
 
 

@@ -57,14 +57,14 @@ def folder(tmp_path, arrays):
     return write(tmp_path / "MNIST" / "raw", arrays)
 
 
-def dataset(kind, root, **options):
-    return kind(kind.Config(**options), root)
+def dataset(kind, root):
+    return kind(kind.Config(), root)
 
 
-def refused(kind, root, *words, **options):
+def refused(kind, root, *words):
     """The message with which the dataset is refused: one line, with all the words in it."""
     with pytest.raises(BadInput) as error:
-        dataset(kind, root, **options).read()
+        dataset(kind, root).read()
     message = str(error.value)
     assert "\n" not in message
     for word in words:
@@ -136,10 +136,12 @@ def test_download_is_left_to_torchvision_and_only_on_request(tmp_path, monkeypat
         raise RuntimeError("no\nnetwork")
 
     monkeypatch.setattr(official.MNIST, "download", offline)
-    refused(kind, tmp_path, "no network", tmp_path, download=True)
-    assert "no network" not in refused(kind, tmp_path, "missing", f"{kind.name}.download=true")
+    assert "no network" not in refused(kind, tmp_path, "missing", f"data prepare {kind.name}")
+    with pytest.raises(BadInput, match="no network"):
+        dataset(kind, tmp_path).download()
     monkeypatch.setattr(official.MNIST, "download", lambda self: write(tmp_path / TORCHVISION[kind], arrays))
-    assert len(dataset(kind, tmp_path, download=True).read().train) == TRAIN
+    dataset(kind, tmp_path).download()
+    assert len(dataset(kind, tmp_path).read().train) == TRAIN
 
 
 # Bad input
