@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.contract import BadInput
-from benchmark.datasets.ferplus import EMOTIONS, VOTES_HEADER, FERPlus, occurs_in, read_faces, read_votes, winners
+from benchmark.datasets._fer2013 import occurs_in, read_faces
+from benchmark.datasets.ferplus import EMOTIONS, FER2013_TO_FERPLUS, VOTES_HEADER, FERPlus, read_votes, winners
 
 NEUTRAL, HAPPINESS, SURPRISE, SADNESS, ANGER, DISGUST, FEAR, CONTEMPT, UNKNOWN, NF = range(10)
 
@@ -111,10 +112,10 @@ def test_human_labels_are_fer2013s_own_in_the_order_of_ferplus(root):
 
 
 def test_every_class_of_fer2013_finds_its_own(tmp_path, lines):
-    wanted = [ANGER, DISGUST, FEAR, HAPPINESS, SADNESS, SURPRISE, NEUTRAL]
+    assert FER2013_TO_FERPLUS.tolist() == [ANGER, DISGUST, FEAR, HAPPINESS, SADNESS, SURPRISE, NEUTRAL]
     rows = [faces_line(k, picture(k), ROWS[k][2], None) for k in range(7)]
     write(tmp_path, rows, lines)
-    assert read_faces(tmp_path / "fer2013" / "fer2013.csv")[1].tolist() == wanted
+    assert read_faces(tmp_path / "fer2013" / "fer2013.csv")[1].tolist() == list(range(7))
 
 
 def test_duplicates_of_the_test_split_in_use_leave_training_and_are_counted(root):
@@ -254,6 +255,20 @@ def test_another_file_under_the_name_is_refused(root, content):
 def test_a_split_without_images_is_refused(tmp_path, faces, lines):
     refused(write(tmp_path, faces[:9], lines[:9]), "no PrivateTest image")
     refused(write(tmp_path, [], []), "no Training image")
+
+
+# What is wrong with it
+
+
+def test_findings_are_the_pixel_identical_groups_or_what_keeps_it_from_being_read(root):
+    found = list(ferplus(root).findings())
+    assert [f.kind for f in found] == ["duplicate across splits"] * 2
+    assert "row 2 (Training)" in found[0].where
+    assert "row 8 (PublicTest)" in found[0].detail
+    (root / "fer2013" / "fer2013new.csv").unlink()
+    (only,) = ferplus(root).findings()
+    assert only.kind == "unreadable"
+    assert "fer2013new.csv" in only.detail
 
 
 # The real thing
