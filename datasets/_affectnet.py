@@ -15,8 +15,8 @@ from ._files import files_below, images_below, is_meant
 from ._listed import TEST, TRAIN, Row, whole
 from ._table import below, table_rows
 
-WITHOUT_BOX = 11
-"""Stands for the label of a row of a table that has no face box; AffectNet's own end with 10."""
+WITHOUT_BOX = 10**9
+"""Stands for the label of a row of a table that has no face box; `whole` gives no number as large."""
 EMPTY = "103/29a31ebf1567693f4644c8ba3476ca9a72ee07fe67a5860d98707a0a.jpg"
 """An image that training.csv names, and whose file is empty in the distribution."""
 IMAGES = "Manually_Annotated_Images"
