@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,40 @@ USAGES = TRAINING, PUBLIC, PRIVATE = "Training", "PublicTest", "PrivateTest"
 TAGGERS = 10
 SMALL_NUMBERS = {str(number): number for number in range(TAGGERS + 1)}
 SIDE = 48
-KAGGLE = (
-    "fer2013.tar.gz of Kaggle's competition 'challenges-in-representation-learning-facial-expression-recognition-challenge'"
+COMPETITION = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
+KAGGLE = f"fer2013.tar.gz of Kaggle's competition ({COMPETITION}), whose rules have to be accepted"
+LICENCE = "Kaggle's competition rules, accepted by a click, no open licence"
+CITATION = "Goodfellow et al., Challenges in Representation Learning, ICONIP 2013"
+CROSSING = (
+    "557 groups of pixel-identical images cross FER2013's splits (270 training/public, 278 training/private, 43 "
+    "public/private); those of training and the test split in use leave training unless keep_duplicates is set"
 )
+CONTRADICTIONS = "57 groups of pixel-identical images carry different FER2013 labels"
+FACES, VOTES = Path("fer2013/fer2013.csv"), Path("fer2013/fer2013new.csv")
+FER2013_CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+"""In FER2013's order, whose labels begin with 0."""
 T = TypeVar("T", bound=tuple[Any, ...])
 
-FER2013_TO_FERPLUS = np.array([4, 5, 6, 1, 3, 2, 0])
-"""FER2013's classes (angry, disgust, fear, happy, sad, surprise, neutral) as FER+ counts them."""
+def usages(evaluate_on: Literal["private", "public"]) -> tuple[str, str]:
+    """What the files call the training and the test split."""
+    return TRAINING, PRIVATE if evaluate_on == "private" else PUBLIC
+
+
+def without_leaks(
+    images: NDArray[np.uint8], train: NDArray[np.intp], test: NDArray[np.intp], part: str
+) -> tuple[NDArray[np.intp], str]:
+    """The rows `train` whose exact pixels are not among those of `test`, and a note with the count of the others.
+
+    `images`: (N, …) of all rows; `train`, `test`: rows; `part`: what the test split is called.
+    """
+    leaked = occurs_in(images[train], images[test])
+    return train[~leaked], f"{TRAINING}: {leaked.sum()} images taken out, since their exact pixels are also in {part}"
+
+
+def occurs_in(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether each of the images (N, …) has its exact pixels among the others (M, …): (N,)."""
+    seen = {other.tobytes() for other in others}
+    return np.array([image.tobytes() in seen for image in images], dtype=bool)
 
 
 def check_join(faces_file: Path, usage: NDArray[np.str_], votes_file: Path, voted_usage: NDArray[np.str_]) -> None:
@@ -40,7 +67,7 @@ def check_join(faces_file: Path, usage: NDArray[np.str_], votes_file: Path, vote
 
 
 def read_faces(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]:
-    """Images (N, 48, 48, 1), FER2013's labels (N,) in FER+'s order, and Usage (N,) of fer2013.csv."""
+    """Images (N, 48, 48, 1), FER2013's labels (N,) and Usage (N,) of fer2013.csv."""
     found = [face(place, fields) for _, place, fields in rows(file, FACES_HEADER)]
     images, labels, usages = zip(*found, strict=True) if found else ((), (), ())
     return np.array(images, np.uint8).reshape(-1, SIDE, SIDE, 1), np.array(labels, np.int64), np.array(usages, np.str_)
@@ -83,7 +110,7 @@ def rows(file: Path, header: Sequence[str]) -> Iterator[tuple[int, str, list[str
 
 
 def face(place: str, fields: list[str]) -> tuple[NDArray[np.uint8], int, str]:
-    """The image (2304,), FER2013's label in FER+'s order and the Usage of a row of fer2013.csv. Raises BadInput."""
+    """The image (2304,), FER2013's label and the Usage of a row of fer2013.csv. Raises BadInput."""
     usage = usage_of(place, fields, FACES_HEADER)
     emotion, pixels, _ = fields
     try:
@@ -94,7 +121,7 @@ def face(place: str, fields: list[str]) -> tuple[NDArray[np.uint8], int, str]:
         raise BadInput(f"{place}: wanted {SIDE * SIDE} pixels, found {len(values)}")
     if values.min() < 0 or values.max() > 255:
         raise BadInput(f"{place}: wanted pixels from 0 to 255, found {values.min()} to {values.max()}")
-    return values.astype(np.uint8), int(FER2013_TO_FERPLUS[whole_number(place, "emotion", emotion, 6)]), usage
+    return values.astype(np.uint8), whole_number(place, "emotion", emotion, len(FER2013_CLASSES) - 1), usage
 
 
 def ten_votes(place: str, fields: list[str]) -> tuple[list[int], str]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Box, Data, Dataset, Finding, Seen, Split, decode_one, duplicates
 
-ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
-"""Of files that are taken for images."""
+from ._files import files_below, image_size, is_image
+
 TRAIN, TEST = "train", "test"
 
 
@@ -25,10 +26,11 @@ class Row:
 
     split: str  #: train or test
     path: Path
-    label: int | None  #: from 0; None where it is no whole number
+    label: int | None  #: from 0; None where it is no class
     where: str  #: the row in words, for a message
-    votes: Sequence[int] | None = None
-    box: Box | None = None
+    votes: Sequence[int] | None = None  #: all rows of a split have them, or none
+    box: Box | None = None  #: all rows of a split have one, or none
+    fault: str = ""  #: what else keeps it from being used, in words
 
 
 class ListedDataset(Dataset):
@@ -57,47 +59,78 @@ class ListedDataset(Dataset):
         """In which every image should have a row."""
         return ()
 
+    def unused(self) -> Iterable[Path]:
+        """Images in those folders that have a label, and are left out on purpose."""
+        return ()
+
+    def notes(self) -> Iterable[str]:
+        """What a user should be told each time."""
+        return ()
+
+    def mistakes(self) -> dict[str, NDArray[np.float64]]:
+        """What each class is mistaken for, as `Data` says."""
+        return {}
+
     def sources(self) -> Sequence[Path]:
-        """The lists and all images."""
-        return [*self.lists(), *dict.fromkeys(row.path for row in self.rows())]
+        """The lists and all images; it is `read` that names a missing one, with its row."""
+        return [*self.lists(), *dict.fromkeys(row.path for row in self.rows() if row.path.is_file())]
 
     def read(self) -> Data:
         """All images, in the order of the rows. Raises BadInput for the first row that cannot be used."""
         classes = self.classes()
         rows = list(self.rows())
         for row in rows:
-            if row.label is None or not 0 <= row.label < len(classes):
-                raise BadInput(f"{row.where}: its label is none of the {len(classes)} classes")
+            if fault := row.fault or _label_fault(row, len(classes)):
+                raise BadInput(f"{row.where}: {fault}")
             if not row.path.is_file():
                 raise BadInput(f"{row.where}: there is no image {row.path}")
+        _refuse_contradictions(rows)
         parts = {split: [row for row in rows if row.split == split] for split in (TRAIN, TEST)}
         for split, part in parts.items():
             if not part:
                 raise BadInput(f"{self.name}: there is no {split} image in {self.root}")
-        return Data(self._split(parts[TRAIN]), self._split(parts[TEST]), classes)
+        trained = {row.label for row in parts[TRAIN]}
+        if untrained := [name for label, name in enumerate(classes) if label not in trained]:
+            raise BadInput(f"{self.name}: the class '{untrained[0]}' has no training image in {self.root}")
+        train, test = self._split(parts[TRAIN]), self._split(parts[TEST])
+        return Data(train, test, classes, notes=tuple(self.notes()), mistakes=self.mistakes())
 
     def _split(self, rows: Sequence[Row]) -> Split:
         boxes = [row.box for row in rows if row.box is not None]
+        votes = [row.votes for row in rows if row.votes is not None]
+        if len(boxes) not in (0, len(rows)) or len(votes) not in (0, len(rows)):
+            raise BadInput(f"{self.name}: some of its rows have a box, or votes, and others none; wanted all or none")
         images = self.decode([row.path for row in rows], self.side(), self.channels, boxes or None)
         labels = np.array([row.label for row in rows], np.int64)
-        votes = [row.votes for row in rows if row.votes is not None]
-        names = np.array([row.path.name for row in rows])
-        return Split(images, labels, np.array(votes, np.int64) if votes else None, names)
+        return Split(images, labels, np.array(votes, np.int64) if votes else None, names_for_lists([row.path for row in rows]))
 
     def findings(self) -> Iterator[Finding]:
         """Every row and every image, one by one."""
-        rows, count = list(self.rows()), len(self.classes())
+        try:
+            rows, count = list(self.rows()), len(self.classes())
+            found = {path: is_image(path) for folder in self.folders() for path in files_below(folder)}
+        except BadInput as error:
+            yield Finding("unreadable", self.name, str(error))
+            return
         for row in rows:
-            if row.label is None or not 0 <= row.label < count:
-                yield Finding("label out of range", row.where, f"wanted one of {count} classes")
-        for path, times in Counter(row.path for row in rows).items():
+            if row.fault:
+                yield Finding("unusable row", row.where, row.fault)
+            elif fault := _label_fault(row, count):
+                yield Finding("label out of range", row.where, fault)
+        for path, times in Counter(row.path for row in rows if not row.fault).items():
             if times > 1:
                 yield Finding("listed twice", str(path), f"{times} rows")
-        listed = {row.path: row for row in rows}
-        for folder in self.folders():
-            for path in images_below(folder):
-                if path not in listed:
-                    yield Finding("image without label", str(path))
+        trained = {row.label for row in rows if row.split == TRAIN and not row.fault}
+        for label, name in enumerate(self.classes()):
+            if label not in trained:
+                yield Finding("class without image", name, f"none for training in {self.root}")
+        listed = {row.path: row for row in rows if not row.fault}
+        unused = set(self.unused())
+        for path, image in found.items():
+            if not image:
+                yield Finding("no image", str(path), "by the ending of its name")
+            elif path not in listed and path not in unused:
+                yield Finding("image without label", str(path))
         yield from self._image_findings(listed)
 
     def _image_findings(self, listed: dict[Path, Row]) -> Iterator[Finding]:
@@ -118,20 +151,28 @@ class ListedDataset(Dataset):
         yield from duplicates(seen)
 
 
-def images_below(folder: Path) -> list[Path]:
-    """The images in a folder and its folders, by name; hidden files are none."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and not p.name.startswith(".") and p.is_file())
+def _label_fault(row: Row, count: int) -> str:
+    return "" if row.label is not None and 0 <= row.label < count else f"its label is none of the {count} classes"
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) of an image file. Raises BadInput."""
-    from PIL import Image
+def _refuse_contradictions(rows: Sequence[Row]) -> None:
+    """Raises BadInput where one image, or one box of it, has two labels or is in both splits."""
+    seen: dict[tuple[Path, Box | None], Row] = {}
+    for row in rows:
+        first = seen.setdefault((row.path, row.box), row)
+        if (first.label, first.split) != (row.label, row.split):
+            what = "label" if first.label != row.label else "split"
+            raise BadInput(f"{row.where}: {row.path} has another {what} than before ({first.where})")
 
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except Exception as error:  # PIL's decoders raise types of their own
-        raise BadInput(f"{path} cannot be decoded: {' '.join(str(error).split())}") from None
+
+def names_for_lists(paths: Sequence[Path]) -> NDArray[np.str_] | None:
+    """The names (N,) of images, by which noise lists know them; None where a list could not tell them apart.
+
+    That is where two differ by no more than their folder or ending, or where one has a blank, which ends it in a list.
+    """
+    if len({path.stem for path in paths}) < len(paths) or any(len(path.name.split()) > 1 for path in paths):
+        return None
+    return np.array([path.name for path in paths])
 
 
 def whole(text: str, first: int = 0) -> int | None:
@@ -146,4 +187,6 @@ def needed(root: Path | None, name: str, access: str) -> Path:
         raise BadInput(
             f"{name} needs the folder that its files lie below: give --data-root DIR or set BENCHMARK_DATA; {access}"
         )
+    if not root.is_dir():
+        raise BadInput(f"{name}: there is no folder {root}")
     return root

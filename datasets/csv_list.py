@@ -1,18 +1,20 @@
 """Your own images, by a table.
 
-Below the data root lies `labels.csv` (or what `csv.file` names), with a header and the columns
+Below the data root lies `labels.csv` (or what `csv.file` names) in UTF-8, its fields parted by commas, semicolons or tabs, with
+a header and the columns
 
     path     of the image, below the data root
     label    a class by name, or by number from 0
-    split    train or test; without this column a share of the rows becomes the test set
+    split    train or test; without this column a share of each class becomes the test set
     votes    how many people chose each class, in its order, with blanks between: `3 0 7`; optional
 """
 
 from __future__ import annotations
 
-import csv
+import os
+import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +24,9 @@ from pydantic import Field
 from benchmark.contract import BadInput, Card
 
 from ._listed import TEST, TRAIN, Row, needed, whole
+from ._table import below, table_rows
 from .folder import Config as FolderConfig
-from .folder import Folder, chosen
+from .folder import Folder, checked_classes, held_out_of
 
 
 @dataclass(frozen=True)
@@ -47,76 +50,96 @@ class Csv(Folder):
     Config = Config
 
     def lists(self) -> Sequence[Path]:
-        file = needed(self.root, self.name, self.card.access) / self.config.file
-        if not file.is_file():
-            raise BadInput(f"{file} is missing; {self.card.access}")
-        return [file]
+        return [self._file]
 
     def folders(self) -> Sequence[Path]:
-        return ()
+        return ()  # what the table does not name is no part of the set
+
+    def notes(self) -> Iterator[str]:
+        yield from ()
 
     @cached_property
-    def _table(self) -> list[tuple[int, dict[str, str]]]:
-        """Each row with its line."""
-        (file,) = self.lists()
-        try:
-            with file.open(encoding="utf-8-sig", newline="") as stream:
-                reader = csv.DictReader(stream)
-                if missing := [name for name in ("path", "label") if name not in (reader.fieldnames or ())]:
-                    raise BadInput(
-                        f"{file}: it has no column '{missing[0]}'; it has {', '.join(reader.fieldnames or ['none'])}"
-                    )
-                table = [(reader.line_num, {k: (v or "").strip() for k, v in row.items() if k}) for row in reader]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise BadInput(f"{file} cannot be read as CSV: {' '.join(str(error).split())}") from None
+    def _file(self) -> Path:
+        file = needed(self.root, self.name, self.card.access) / str(self.config.file)
+        if not file.is_file():
+            raise BadInput(f"{file} is missing; {self.card.access}")
+        return file
+
+    @cached_property
+    def _table(self) -> list[tuple[str, dict[str, str], str]]:
+        """Each row: where it is, its fields by column, and what is wrong with it, if anything."""
+        table = list(table_rows(self._file, ("path", "label")))
         if not table:
-            raise BadInput(f"{file}: there is no row in it")
+            raise BadInput(f"{self._file}: there is no row in it")
         return table
 
     @cached_property
+    def _labels(self) -> set[str]:
+        """As they are written, of the rows that have nothing wrong with them."""
+        labels = {row["label"] for _, row, fault in self._table if row["label"] and not fault}
+        if not labels:
+            where, _, fault = self._table[0]
+            raise BadInput(f"{where}: {fault or 'it has no label, and no other row has one'}")
+        return labels
+
+    @cached_property
+    def _numbered(self) -> bool:
+        """Whether the labels are numbers. Raises BadInput where some are and some are not."""
+        numbers = {label for label in self._labels if whole(label) is not None}
+        if names := numbers and self._labels - numbers:
+            raise BadInput(f"{self._file}: its labels are names and numbers ('{min(names)}', '{min(numbers)}'); wanted either")
+        return bool(numbers)
+
+    @cached_property
     def _classes(self) -> tuple[str, ...]:
-        labels = {row["label"] for _, row in self._table if row["label"]}
-        numbers = {whole(label) for label in labels}
-        if None not in numbers:
-            names = [str(k) for k in range(max(number for number in numbers if number is not None) + 1)]
-        else:
-            names = sorted(labels)
-        if len(names) < 2:
-            raise BadInput(f"{self.lists()[0]}: {len(names)} classes in it; wanted at least two")
+        labels = {self._label(label) for label in self._labels}
+        if not self._numbered:
+            return checked_classes(str(self._file), labels, "a label for each row")
+        names = [str(k) for k in range(len(labels))]  # not by spelling: 10 comes after 9
+        if missing := [name for name in names if name not in labels]:
+            largest = max(map(int, labels))
+            raise BadInput(f"{self._file}: its labels go up to {largest}, and none is {missing[0]}; wanted all from 0 on")
+        checked_classes(str(self._file), names, "a label for each row")
         return tuple(names)
 
-    def rows(self) -> Iterator[Row]:
-        (file,) = self.lists()
-        root = file.parent if self.root is None else self.root
-        number = {name: k for k, name in enumerate(self._classes)}
-        paths = [root / row["path"] for _, row in self._table]
-        split = "split" in self._table[0][1]
-        held_out = (
-            set()
-            if split
-            else {
-                path
-                for name in self._classes
-                for path in chosen(
-                    [p for p, (_, row) in zip(paths, self._table, strict=True) if row["label"] == name], root, self.config.test
-                )
-            }
-        )
-        for path, (line, row) in zip(paths, self._table, strict=True):
-            where = f"{file}, line {line}"
-            part = row["split"] if split else (TEST if path in held_out else TRAIN)
-            if part not in (TRAIN, TEST):
-                raise BadInput(f"{where}: its split is '{part}'; wanted {TRAIN} or {TEST}")
-            if not path.resolve().is_relative_to(root.resolve()):
-                raise BadInput(f"{where}: {row['path']} lies outside {root}")
-            yield Row(part, path, number.get(row["label"]), where, self._votes(row, where))
+    def _label(self, text: str) -> str:
+        """The name of a row's class: a number without zeros before it, a name as one sequence of characters however written."""
+        return str(whole(text)) if self._numbered else unicodedata.normalize("NFC", text)
 
-    def _votes(self, row: dict[str, str], where: str) -> list[int] | None:
+    @cached_property
+    def _rows(self) -> list[Row]:
+        number = {name: k for k, name in enumerate(self._classes)}
+        root = Path(os.path.normpath(needed(self.root, self.name, self.card.access)))
+        rows = []
+        for where, row, fault in self._table:
+            path = below(root, row["path"])
+            votes, fault_of_votes = self._votes(row)
+            if not row["path"]:
+                fault = fault or "it has no path"
+            elif path is None:
+                fault = fault or f"{row['path']} lies outside {root}"
+            split = row.get("split", TRAIN).lower()
+            if split not in (TRAIN, TEST):
+                fault = fault or f"its split is '{row['split'][:40]}'; wanted {TRAIN} or {TEST}"
+            label = number.get(self._label(row["label"]))
+            rows.append(Row(split, path or root, label, where, votes, fault=fault or fault_of_votes))
+        return rows if "split" in self._table[0][1] else with_share(rows, root, self.config.test)
+
+    def _votes(self, row: dict[str, str]) -> tuple[list[int] | None, str]:
+        """The votes of a row, and what is wrong with them."""
         if "votes" not in row:
-            return None
-        votes = [whole(word) for word in row["votes"].split()]
-        if len(votes) != len(self._classes) or None in votes:
-            raise BadInput(
-                f"{where}: its votes are '{row['votes'][:60]}'; wanted {len(self._classes)} counts with blanks between"
-            )
-        return [vote for vote in votes if vote is not None]
+            return None, ""
+        votes = [vote for word in row["votes"].split() if (vote := whole(word)) is not None]
+        if len(votes) == len(row["votes"].split()) == len(self._classes):
+            return votes, ""
+        return votes, f"its votes are '{row['votes'][:60]}'; wanted {len(self._classes)} counts with blanks between"
+
+
+def with_share(rows: Sequence[Row], root: Path, percent: float) -> list[Row]:
+    """The rows, of which a share of each class is now for the test."""
+    by_class: dict[int | None, list[Path]] = {}
+    for row in rows:
+        if not row.fault:
+            by_class.setdefault(row.label, []).append(row.path)
+    held_out = {path for paths in by_class.values() for path in held_out_of(sorted(set(paths)), root, percent)}
+    return [replace(row, split=TEST) if row.path in held_out else row for row in rows]

@@ -27,11 +27,16 @@ from benchmark.contract import BadInput, Card, Data, Dataset, Finding, Seen, Spl
 from ._fer_files import (
     EMOTIONS,
     FACES_HEADER,
+    CITATION,
+    COMPETITION,
+    CONTRADICTIONS,
+    CROSSING,
+    FACES,
+    FER2013_CLASSES,
     KAGGLE,
-    PRIVATE,
-    PUBLIC,
-    TRAINING,
+    LICENCE,
     UNKNOWN,
+    VOTES,
     VOTES_HEADER,
     check_join,
     every_row,
@@ -39,9 +44,15 @@ from ._fer_files import (
     read_faces,
     read_votes,
     ten_votes,
+    usages,
+    without_leaks,
 )
 from ._listed import needed
 from ._mistakes import expression_mistakes
+
+
+FER2013_TO_FERPLUS = np.array([EMOTIONS.index(name) for name in FER2013_CLASSES])
+"""FER2013's labels as FER+ counts them."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +78,18 @@ class FERPlus(Dataset):
         summary="FER+: FER2013's 35,887 faces with seven or eight expressions, 48×48 grey, 28,709 train, 3,589 public and "
         "3,589 private test, with ten votes an image; noise kind human is FER2013's own labels",
         citation="Barsoum et al., Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label "
-        "Distribution, ICMI 2016; FER2013: Goodfellow et al., Challenges in Representation Learning, ICONIP 2013",
-        source="https://github.com/microsoft/FERPlus; "
-        "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
-        licence="votes: MIT; images: Kaggle's competition rules, accepted by a click, no open licence",
+        f"Distribution, ICMI 2016; FER2013: {CITATION}",
+        source=f"https://github.com/microsoft/FERPlus; {COMPETITION}",
+        licence=f"votes: MIT; images: {LICENCE}",
         defects=(
-            "557 groups of pixel-identical images cross FER2013's splits (270 training/public, 278 training/private, 43 "
-            "public/private); those of training and the test split in use leave training unless keep_duplicates is set",
-            "57 groups of pixel-identical images carry different FER2013 labels",
+            CROSSING,
+            CONTRADICTIONS,
             "12 images are of one even grey; neither rule keeps any of them",
             "disgust, fear and contempt are rare: 119, 532 and 119 of 25,060 training images under the majority rule",
             "argmax breaks ties by column order, so it favours neutral",
         ),
-        access="get fer2013.csv, in fer2013.tar.gz of Kaggle's competition 'challenges-in-representation-learning-facial-"
-        "expression-recognition-challenge' (its rules have to be accepted), and fer2013new.csv of "
-        "https://github.com/microsoft/FERPlus; put both into fer2013 below the data root",
+        access=f"get fer2013.csv, in {KAGGLE}, and fer2013new.csv of https://github.com/microsoft/FERPlus; put both into "
+        "fer2013 below the data root",
     )
     Config = Config
 
@@ -95,8 +103,8 @@ class FERPlus(Dataset):
 
     def _files(self) -> dict[Path, str]:
         """The two files, and where each is had."""
-        folder = needed(self.root, self.name, self.card.access) / "fer2013"
-        return {folder / "fer2013.csv": KAGGLE, folder / "fer2013new.csv": "https://github.com/microsoft/FERPlus"}
+        root = needed(self.root, self.name, self.card.access)
+        return {root / FACES: KAGGLE, root / VOTES: "https://github.com/microsoft/FERPlus"}
 
     def read(self) -> Data:
         """The images that the rule keeps, in the order of the file."""
@@ -105,7 +113,7 @@ class FERPlus(Dataset):
         votes, voted_usage = read_votes(votes_file)
         check_join(faces_file, usage, votes_file, voted_usage)
         winner = winners(votes, self.config.rule)
-        parts = (TRAINING, PRIVATE if self.config.evaluate_on == "private" else PUBLIC)
+        parts = usages(self.config.evaluate_on)
         train, test = (np.flatnonzero((usage == part) & (winner < self.config.classes)) for part in parts)
         notes = []
         for part, index in zip(parts, (train, test), strict=True):
@@ -116,15 +124,14 @@ class FERPlus(Dataset):
                 f"{self.config.classes} emotions wins their votes ({self.config.rule})"
             )
         if not self.config.keep_duplicates:
-            leaked = occurs_in(images[train], images[test])
-            train = train[~leaked]
-            notes.append(f"{TRAINING}: {leaked.sum()} images taken out, since their exact pixels are also in {parts[1]}")
+            train, note = without_leaks(images, train, test, parts[1])
+            notes.append(note)
 
         def split(index: NDArray[np.intp]) -> Split:
             return Split(images[index], winner[index], votes[index, : self.config.classes])
 
         classes = EMOTIONS[: self.config.classes]
-        human = {"human": fer2013[train]}
+        human = {"human": FER2013_TO_FERPLUS[fer2013[train]]}
         return Data(split(train), split(test), classes, human, tuple(notes), expression_mistakes(classes))
 
     def findings(self) -> Iterator[Finding]:
@@ -162,9 +169,3 @@ def winners(votes: NDArray[np.int64], rule: Literal["majority", "argmax"]) -> ND
     winner: NDArray[np.int64] = votes.argmax(axis=1)
     won = 2 * votes.max(axis=1) > votes.sum(axis=1)
     return winner if rule == "argmax" else np.where(won, winner, UNKNOWN)
-
-
-def occurs_in(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether each of the images (N, …) has its exact pixels among the others (M, …): (N,)."""
-    seen = {other.tobytes() for other in others}
-    return np.array([image.tobytes() in seen for image in images], dtype=bool)

@@ -8,12 +8,16 @@ Below the data root, as the RUL repository lays it out:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.contract import BadInput, Card, Count, Data
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.contract import BadInput, Card, Count
 
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed, whole
 from ._mistakes import expression_mistakes
@@ -21,6 +25,8 @@ from ._mistakes import expression_mistakes
 CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 """In RAF-DB's order, whose labels begin with 1."""
 LIST, IMAGES = Path("raf-basic/EmoLabel/list_patition_label.txt"), Path("raf-basic/Image/aligned")
+
+LINE = re.compile(rf"(({TRAIN}|{TEST})_[0-9]+)\.jpg\s+(\S+)")
 
 
 @dataclass(frozen=True)
@@ -67,19 +73,20 @@ class RAFDB(ListedDataset):
 
     def rows(self) -> Iterator[Row]:
         (file,), (folder,) = self.lists(), self.folders()
+        if not folder.is_dir():
+            raise BadInput(f"{folder} is missing; {self.card.access}")
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"{file} cannot be read: {error}") from None
         for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            name, _, label = line.strip().partition(" ")
-            split = next((s for s in (TRAIN, TEST) if name.startswith(f"{s}_")), None)
-            if split is None:
-                raise BadInput(f"{file}, line {number}: '{line[:60]}'; wanted train_NUMBER.jpg or test_NUMBER.jpg, and a label")
-            yield Row(split, folder / f"{Path(name).stem}_aligned.jpg", whole(label, 1), f"{file}, line {number}")
+            where = f"{file}, line {number}"
+            if found := LINE.fullmatch(line.strip()):
+                name, split, label = found.groups()
+                yield Row(split, folder / f"{name}_aligned.jpg", whole(label, 1), where)
+            elif line.strip():
+                fault = f"it is '{line.strip()[:60]}'; wanted train_NUMBER.jpg or test_NUMBER.jpg, and a label"
+                yield Row(TRAIN, folder, None, where, fault=fault)
 
-    def read(self) -> Data:
-        data = super().read()
-        return Data(data.train, data.test, data.classes, mistakes=expression_mistakes(CLASSES))
+    def mistakes(self) -> dict[str, NDArray[np.float64]]:
+        return expression_mistakes(CLASSES)

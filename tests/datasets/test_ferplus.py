@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.contract import BadInput
-from benchmark.datasets.ferplus import EMOTIONS, VOTES_HEADER, FERPlus, occurs_in, read_faces, read_votes, winners
+from benchmark.datasets._fer_files import EMOTIONS, VOTES_HEADER, occurs_in, read_faces, read_votes
+from benchmark.datasets.ferplus import FERPlus, winners
 
 NEUTRAL, HAPPINESS, SURPRISE, SADNESS, ANGER, DISGUST, FEAR, CONTEMPT, UNKNOWN, NF = range(10)
 
