@@ -6,20 +6,20 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 from typer import Option
 
-from ..contract.dataset import Dataset
 from ..contract.errors import BadInput
-from ..contract.registry import Plugins, load_plugins
-from ..noise import Facts, source_of
-from ..spec import DatasetSpec
-from ..sweep import inputs
-from ..sweep.inputs import dataset_of, facts_of, prepared
 from .arguments import as_json_text, path_of, set_options
+
+if TYPE_CHECKING:
+    from ..contract.dataset import Dataset
+    from ..contract.registry import Plugins
+    from ..noise import Facts
+    from ..spec import DatasetSpec
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset; see list datasets.")]
 Root = Annotated[str | None, Option(help="Where datasets lie; default $BENCHMARK_DATA.")]
@@ -31,15 +31,16 @@ SHOWN = 20
 def data_prepare(name: Name, data_root: Root = None, set_: Set = None, plugin: Plugin = None) -> None:
     """Fetch a dataset where that is allowed, verify it, and convert it into the cache; or say what to get by hand."""
     from ..cache import prepare
+    from ..contract.dataset import Dataset
     from ..data import load
 
     spec, dataset = dataset_at(name, data_root, set_, plugin)
     try:
         dataset.sources()
     except BadInput as missing:
-        print(missing, file=sys.stderr)
-        if dataset.root is None:
+        if dataset.root is None or type(dataset).download is Dataset.download:
             raise
+        print(missing, file=sys.stderr)
         dataset.download()
     folder = prepare(dataset)
     prepared = load(folder, spec)
@@ -122,6 +123,8 @@ def dataset_at(
     name: str, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
 ) -> tuple[DatasetSpec, Dataset]:
     """The dataset that a command line names. Raises BadInput."""
+    from ..sweep.inputs import dataset_of
+
     plugins, spec, root = _named(name, data_root, set_, plugin)
     return dataset_of(plugins, spec, root)
 
@@ -135,6 +138,10 @@ def facts_at(
     file: str | None,
 ) -> Facts:
     """What noise of a kind is made of, for the dataset that a command line names. Raises BadInput."""
+    from ..noise import source_of
+    from ..spec import DatasetSpec
+    from ..sweep.inputs import facts_of, prepared
+
     plugins, spec, root = _named(name, data_root, set_, plugin)
     spec, _, data = prepared(plugins, spec, root)
     other = source_of(kind)
@@ -145,10 +152,14 @@ def facts_at(
 def _named(
     name: str, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
 ) -> tuple[Plugins, DatasetSpec, Path | None]:
+    from ..contract.registry import load_plugins
+    from ..spec import DatasetSpec
+    from ..sweep.inputs import data_root as root_of
+
     plugins = load_plugins([path_of("--plugin", file) for file in plugin or []])
     options = set_options(set_) or {}
     spec = DatasetSpec.parse(name, options.get(name.partition("@")[0], {}))
     for other in options:
         if other != spec.name:
             raise BadInput(f"--set {other}.…: this is about {spec.name}")
-    return plugins, spec, inputs.data_root(data_root and path_of("--data-root", data_root))
+    return plugins, spec, root_of(data_root and path_of("--data-root", data_root))
