@@ -40,6 +40,7 @@ class Recipe:
     flip: float  #: probability of a mirrored image, for datasets whose classes survive it
     shift: float  #: largest shift in each direction, as a share of the image's side; the border is repeated
     erase: float  #: probability of one erased rectangle of 2 to 25 % of the area, filled with the mean colour
+    balanced: bool  #: whether an epoch draws as many samples of each given label, with repeats, as AffectNet's papers do
 
     @property
     def is_own(self) -> bool:
@@ -69,6 +70,7 @@ RECIPES: Mapping[str, Recipe] = {
         flip=0.5,
         shift=1 / 12,
         erase=0.0,
+        balanced=False,
     ),
 }
 
@@ -77,17 +79,22 @@ SGD_RECIPE = replace(RECIPES["common"], name=OWN, optimizer="sgd", lr=0.1, weigh
 
 
 def recipe(
-    name: str, epochs: int | None = None, batch_size: int | None = None, own: Mapping[str, Any] = MappingProxyType({})
+    name: str,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    own: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    balanced: bool | None = None,
 ) -> Recipe:
-    """A named recipe with its epochs or batch size replaced; `own` is a method's, for the recipe `paper`. Raises BadInput."""
+    """A named recipe with what is given replaced in it; `own` is a method's, for the recipe `paper`. Raises BadInput."""
     if name not in (*RECIPES, OWN):
         raise unknown("recipe", name, [*RECIPES, OWN])
     base = RECIPES["common" if name == OWN else name]
     if name == OWN and own:
         base = replace(SGD_RECIPE, **own)
-    changes = {"epochs": epochs, "batch_size": batch_size}
+    changes = {"epochs": epochs, "batch_size": batch_size, "balanced": balanced}
     given = {k: v for k, v in changes.items() if v is not None and v != getattr(base, k)}
-    told = [f"{k}={v}" for k, v in given.items() if k != "epochs" or name == OWN]
+    told = [k if v is True else f"{k}={v}" for k, v in given.items() if k != "epochs" or name == OWN]
     return replace(base, **given, name=name + (f"[{','.join(told)}]" if told else ""))  # type: ignore[arg-type]
 
 

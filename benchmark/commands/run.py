@@ -50,6 +50,9 @@ def run(
     recipe: Annotated[str | None, Option(help="How every method is trained: common, or paper (each by its own).")] = None,
     epochs: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
+    balanced: Annotated[
+        bool | None, Option("--balanced", help="Each epoch draws as many samples of each given label, with repeats.")
+    ] = None,
     backbone: Annotated[str | None, Option(help="small, resnet18, or any timm model.")] = None,
     pretrained: Annotated[str | None, Option(help="Backbone weights: imagenet, dlib-face, or a .safetensors, .pth or .pt file.")] = None,
     validation: Annotated[
@@ -97,6 +100,7 @@ def run(
         "recipe": recipe,
         "epochs": epochs,
         "batch_size": batch_size,
+        "balanced": balanced,
         "backbone": backbone,
         "pretrained": pretrained if pretrained in (None, *NAMED_WEIGHTS) else path_of("--pretrained", pretrained),
         "validation": validation,

@@ -44,6 +44,7 @@ class Sweep(BaseModel):
     recipe: str = _usual("recipe")
     epochs: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
     batch_size: int | None = Field(default=None, ge=2, le=1_000_000, strict=True)
+    balanced: bool | None = Field(default=None, strict=True)
     backbone: str = _usual("backbone")
     pretrained: str | None = None
     validation: float = Field(default=0.0, ge=0, le=50, strict=True)  #: percent
@@ -79,7 +80,7 @@ class Sweep(BaseModel):
 
     def full_recipe(self, own: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
         """The recipe with what was changed in it; `own` is a method's, for the recipe `paper`. Raises BadInput."""
-        return recipe(self.recipe, self.epochs, self.batch_size, own)
+        return recipe(self.recipe, self.epochs, self.batch_size, own, balanced=self.balanced)
 
     def dataset_spec(self) -> DatasetSpec:
         """Which images. Raises BadInput."""

@@ -186,8 +186,12 @@ class Trainer:
         if len(everything) < 2:
             raise ValueError(f"epoch {epoch + 1} has {len(everything)} training images; batch norms need two")
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
-        order = everything[torch.randperm(len(everything), generator=generator)].to(self.device)
-        batches = list(torch.split(order, self.recipe.batch_size))
+        if self.recipe.balanced:
+            labels = self.training_set.labels.cpu()[everything]
+            order = torch.multinomial(1 / labels.bincount()[labels], len(everything), replacement=True, generator=generator)
+        else:
+            order = torch.randperm(len(everything), generator=generator)
+        batches = list(torch.split(everything[order].to(self.device), self.recipe.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1:  # batch norms cannot learn from one image
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches
