@@ -34,6 +34,7 @@ FER2013_CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise
 """In FER2013's order, whose labels begin with 0."""
 T = TypeVar("T", bound=tuple[Any, ...])
 
+
 def usages(evaluate_on: Literal["private", "public"]) -> tuple[str, str]:
     """What the files call the training and the test split."""
     return TRAINING, PRIVATE if evaluate_on == "private" else PUBLIC

@@ -59,8 +59,8 @@ class CIFAR10(CIFARDataset):
             "some test labels are wrong (Northcutt et al., 2021; https://labelerrors.com shows them)",
         ),
         access="unpack https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz or cifar-10-python.tar.gz from there into the "
-        "data root, or let torchvision fetch the latter with python -m benchmark data prepare cifar10; for the human labels put "
-        "CIFAR-10_human.pt of CIFAR-10N into cifar-n and cifar10h-counts.npy of CIFAR-10H into cifar-10h",
+        "data root, or let torchvision fetch the latter with python -m benchmark data prepare cifar10; for the "
+        "human labels put CIFAR-10_human.pt of CIFAR-10N into cifar-n and cifar10h-counts.npy of CIFAR-10H into cifar-10h",
     )
     records_per_file: ClassVar[int] = 10_000  #: by which a truncated file is known
     official, archive, binary, python = "CIFAR10", "cifar-10", "cifar-10-batches-bin", "cifar-10-batches-py"

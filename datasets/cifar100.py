@@ -69,8 +69,8 @@ class CIFAR100(CIFARDataset):
             "some test labels are wrong (Northcutt et al., 2021; https://labelerrors.com shows them)",
         ),
         access="unpack https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz or cifar-100-python.tar.gz from there into the "
-        "data root, or let torchvision fetch the latter with python -m benchmark data prepare cifar100; for the human labels put "
-        "CIFAR-100_human.pt of CIFAR-100N into cifar-n",
+        "data root, or let torchvision fetch the latter with python -m benchmark data prepare cifar100; for the "
+        "human labels put CIFAR-100_human.pt of CIFAR-100N into cifar-n",
     )
     counts: ClassVar[tuple[int, int]] = (50_000, 10_000)  #: of training and test images, by which a truncated file is known
     official, archive, binary, python = "CIFAR100", "cifar-100", "cifar-100-binary", "cifar-100-python"

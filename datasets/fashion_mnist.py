@@ -10,7 +10,6 @@ It has no map of mistakes: papers that use asymmetric noise on it do not agree o
 
 from __future__ import annotations
 
-
 from benchmark.contract import Card
 
 from ._idx import IdxDataset

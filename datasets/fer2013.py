@@ -89,7 +89,7 @@ class FER2013(Dataset):
         def split(index: NDArray[np.intp]) -> Split:
             return Split(images[index], labels[index])
 
-        return Data(split(train), split(test), FER2013_CLASSES, notes, mistakes=expression_mistakes(FER2013_CLASSES))
+        return Data(split(train), split(test), FER2013_CLASSES, notes=notes, mistakes=expression_mistakes(FER2013_CLASSES))
 
     def findings(self) -> Iterator[Finding]:
         """Every row that cannot be read, and of all rows, those with the same pixels: `read` leaves some out."""

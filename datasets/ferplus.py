@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from benchmark.contract import BadInput, Card, Data, Dataset, Finding, Seen, Split, duplicates
 
 from ._fer_files import (
-    EMOTIONS,
-    FACES_HEADER,
     CITATION,
     COMPETITION,
     CONTRADICTIONS,
     CROSSING,
+    EMOTIONS,
     FACES,
+    FACES_HEADER,
     FER2013_CLASSES,
     KAGGLE,
     LICENCE,
@@ -49,7 +49,6 @@ from ._fer_files import (
 )
 from ._listed import needed
 from ._mistakes import expression_mistakes
-
 
 FER2013_TO_FERPLUS = np.array([EMOTIONS.index(name) for name in FER2013_CLASSES])
 """FER2013's labels as FER+ counts them."""

@@ -7,7 +7,6 @@ Below the data root lie, in `MNIST/raw/` (where torchvision puts them) or in `mn
 
 from __future__ import annotations
 
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -21,7 +21,8 @@ from typing import ClassVar
 
 from benchmark.contract import BadInput, Card, Data, Finding
 
-from ._listed import TEST, TRAIN, ListedDataset, Row, images_below, needed
+from ._files import images_below
+from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
 FOLDER = "tiny-imagenet-200"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from ..spec import NAMED_WEIGHTS
 from ..contract.errors import need_folder, unknown
+from ..spec import NAMED_WEIGHTS
 from .arguments import (
     as_json_text,
     job_count,
@@ -54,7 +54,9 @@ def run(
         bool | None, Option("--balanced", help="Each epoch draws as many samples of each given label, with repeats.")
     ] = None,
     backbone: Annotated[str | None, Option(help="small, resnet18, or any timm model.")] = None,
-    pretrained: Annotated[str | None, Option(help="Backbone weights: imagenet, dlib-face, or a .safetensors, .pth or .pt file.")] = None,
+    pretrained: Annotated[
+        str | None, Option(help="Backbone weights: imagenet, dlib-face, or a .safetensors, .pth or .pt file.")
+    ] = None,
     validation: Annotated[
         float | None,
         Option(parser=plain_number, metavar="PERCENT", help="Percent of the training set to hold out, for acc_val."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,9 @@ class Input:
     side: int | None = None  #: pixels
 
 
+AS_IT_IS = Input()
+
+
 def known_backbones() -> list[str]:
     """Every name that `--backbone` takes."""
     import timm
@@ -45,13 +48,13 @@ def torchvision_backbones() -> list[str]:
     """torchvision's classifiers that are a stack of feature maps."""
     from torchvision import models
 
-    stacks = ("alexnet", "densenet", "efficientnet", "mobilenet", "resn", "squeezenet", "vgg", "wide_resnet")
+    stacks = ("alexnet", "efficientnet", "mobilenet", "resn", "squeezenet", "vgg", "wide_resnet")
     return [TORCHVISION + name for name in models.list_models(models) if name.startswith(stacks)]
 
 
 def own_input(name: str) -> Input:
     """What a backbone wants whatever its weights are."""
-    return Input(DLIB_MEAN, DLIB_STD, DLIB_SIDE) if name == DLIB else Input()
+    return Input(DLIB_MEAN, DLIB_STD, DLIB_SIDE) if name == DLIB else AS_IT_IS
 
 
 def check_backbone(name: str) -> None:
@@ -60,9 +63,7 @@ def check_backbone(name: str) -> None:
         raise unknown("backbone", name, names)
 
 
-def build_backbone(
-    name: str, image_shape: tuple[int, int, int], precision: str, side: int | None = None
-) -> PrecisionBackbone:
+def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str, side: int | None = None) -> PrecisionBackbone:
     """A freshly initialised backbone for images (C, H, W), which it brings to `side` where that is given.
 
     Weights come from torch's global stream. Raises BadInput.
@@ -181,11 +182,11 @@ class TorchvisionMap(nn.Module):
     def stages(self) -> Sequence[nn.Module]:
         """The model's blocks; a property, because modules that are assigned twice would be saved twice."""
         if hasattr(self.model, "features"):
-            return list(self.model.features)
+            return list(self.model.features.children())
         return [getattr(self.model, f"layer{k}") for k in (1, 2, 3, 4)]
 
     def forward(self, images: Tensor) -> Tensor:
-        x, net = images.expand(-1, 3, -1, -1), self.model
+        x, net = images.expand(-1, 3, -1, -1), cast("Any", self.model)
         if not hasattr(net, "features"):  # a ResNet
             x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
         for stage in self.stages:

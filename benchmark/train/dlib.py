@@ -71,9 +71,7 @@ class DlibResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, 32, 7, 2)
         self.bn1 = Affine(32)
         widths = [32, *map(abs, WIDTHS)]
-        self.blocks = nn.Sequential(
-            *[DlibBlock(a, abs(b), halves=b < 0) for a, b in zip(widths[:-1], WIDTHS, strict=True)]
-        )
+        self.blocks = nn.Sequential(*[DlibBlock(a, abs(b), halves=b < 0) for a, b in zip(widths[:-1], WIDTHS, strict=True)])
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -95,7 +93,9 @@ def read_dat(content: bytes) -> dict[str, Tensor]:
     The file is dlib's own serialisation: layers from the input on, each by its name, a `con_4` and an `affine_` with one tensor
     of parameters that holds the weights and after them the biases.
     """
-    layers = [_layer(content, found.end(), found[1].decode()) for found in re.finditer(rb"\x01[\x05\x07](con_4|affine_)", content)]
+    layers = [
+        _layer(content, found.end(), found[1].decode()) for found in re.finditer(rb"\x01[\x05\x07](con_4|affine_)", content)
+    ]
     kinds = [kind for kind, _ in layers]
     count = 1 + 2 * len(WIDTHS)
     if kinds != ["con_4", "affine_"] * count:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..contract.errors import BadInput, need_file
 from ..spec import NAMED_WEIGHTS
-from .backbones import DLIB, SMALL, TORCHVISION, Input, own_input
+from .backbones import AS_IT_IS, DLIB, SMALL, TORCHVISION, Input, own_input
 from .dlib import read_dat
 
 IMAGENET, DLIB_FACE = NAMED_WEIGHTS
@@ -47,7 +47,7 @@ class Weights:
     name: str  #: as in tables
     tensors: Mapping[str, Tensor]
     sha256: str
-    input: Input = Input()
+    input: Input = AS_IT_IS
 
 
 def load_weights(which: str, backbone: str) -> Weights:
@@ -63,7 +63,7 @@ def load_weights(which: str, backbone: str) -> Weights:
 def input_of(backbone: str, weights: Weights | None) -> Input:
     """What images are brought to: as the weights were shown them, or as the backbone wants them."""
     own = own_input(backbone)
-    return weights.input if weights and own == Input() else own
+    return weights.input if weights and own == AS_IT_IS else own
 
 
 def colour_statistics(shown: Input, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

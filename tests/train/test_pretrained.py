@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmark.contract import BadInput
-from benchmark.train.backbones import build_backbone
-from benchmark.train.backbones import Input, own_input
+from benchmark.train.backbones import Input, build_backbone, own_input
 from benchmark.train.pretrained import Weights, colour_statistics, fill, input_of, load_weights, read_weights
 
 

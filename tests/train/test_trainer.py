@@ -26,7 +26,12 @@ def trainer(
     torch.set_num_threads(1)
     statistics = {"mean": np.float32([0.5]), "std": np.float32([0.25]), "device": torch.device("cpu")}
     images = DeviceSet(IMAGES, labels, None, augmentation=Augmentation(0.5, 1), **statistics)
-    how = {"recipe": recipe("common", epochs, batch_size, balanced=balanced), "backbone": "small", "precision": "fp32", "seed": 0}
+    how = {
+        "recipe": recipe("common", epochs, batch_size, balanced=balanced),
+        "backbone": "small",
+        "precision": "fp32",
+        "seed": 0,
+    }
     return Trainer(method, NoOptions(), images, None, num_classes=4, **how)
 
 
