@@ -108,7 +108,8 @@ class ListedDataset(Dataset):
         """Every row and every image, one by one."""
         try:
             rows, count = list(self.rows()), len(self.classes())
-            found = {path: is_image(path) for folder in self.folders() for path in files_below(folder)}
+            there = [folder for folder in self.folders() if folder.is_dir()]
+            found = {path: is_image(path) for folder in there for path in files_below(folder)}
         except BadInput as error:
             yield Finding("unreadable", self.name, str(error))
             return

@@ -116,7 +116,7 @@ class TinyImageNet(ListedDataset):
     @cached_property
     def _training(self) -> dict[Path, list[Path]]:
         """The training images of each class, by their folder."""
-        return {folder: images_below(folder) for folder in self.folders()[:-1]}
+        return {folder: images_below(folder) if folder.is_dir() else [] for folder in self.folders()[:-1]}
 
     @cached_property
     def _names(self) -> list[str]:

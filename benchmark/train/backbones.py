@@ -182,7 +182,7 @@ class TorchvisionMap(nn.Module):
     def stages(self) -> Sequence[nn.Module]:
         """The model's blocks; a property, because modules that are assigned twice would be saved twice."""
         if hasattr(self.model, "features"):
-            return list(self.model.features.children())
+            return list(cast("nn.Sequential", self.model.features))
         return [getattr(self.model, f"layer{k}") for k in (1, 2, 3, 4)]
 
     def forward(self, images: Tensor) -> Tensor:

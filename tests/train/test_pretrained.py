@@ -135,7 +135,7 @@ def test_a_tensor_of_another_shape_is_left_as_it_was():
 
 
 def test_dlibs_weights_come_from_their_package_and_fit_their_backbone_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from test_dlib import dat
+    from dlib_file import dat
 
     from benchmark.train.dlib import DlibResNet
 
@@ -168,7 +168,7 @@ def test_imagenet_weights_bring_their_colours_and_their_size(monkeypatch: pytest
     import timm
 
     real = timm.create_model
-    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: real(name, pretrained=False))
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **more: real(name, **more))
     weights = load_weights("imagenet", "mobilenetv3_small_050")
     assert weights.input == Input((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224)
     backbone = build_backbone("mobilenetv3_small_050", (3, 48, 48), "fp32", side=224)
