@@ -144,7 +144,7 @@ def test_a_class_without_a_folder_is_refused_and_found(tmp_path, folder):
     (folder / "train" / "n02124075").rename(folder / "train" / "cat")
     images = folder / "train" / "n02124075" / "images"
     refused(tmp_path, images, "wanted 12 images, found 0")
-    assert found(tmp_path) == [("wrong count", str(images))]
+    assert found(tmp_path) == [("wrong count", str(images)), ("class without image", "Egyptian cat")]
 
 
 def test_annotations_that_are_cut_are_refused(tmp_path, folder):
