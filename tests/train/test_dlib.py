@@ -54,7 +54,7 @@ def test_it_has_29_convolutions_and_sees_grey_as_colour():
 
 @pytest.mark.realdata
 def test_the_real_weights_say_of_an_image_what_they_said():
-    """This code with these weights gives the features of dlib's own C++ on three photographs to 7e-7; these are of a pattern."""
+    """These weights in this code gave the features of dlib itself on three photographs to 7e-7; here they see a pattern."""
     file = Path(os.environ.get("BENCHMARK_DATA", "")) / "weights" / "dlib_face_resnet29.safetensors"
     if not file.is_file():
         pytest.skip("there is no weights/dlib_face_resnet29.safetensors below BENCHMARK_DATA")
