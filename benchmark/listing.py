@@ -50,12 +50,9 @@ def datasets(plugins: Sequence[str] = ()) -> Rows:
 
 def noises(plugins: Sequence[str] = ()) -> Rows:
     """Every kind of noise."""
-    from .noise import GENERATED
+    from .noise import listed
 
-    rows = [_row(kind, (law.__doc__ or "").strip().splitlines()[0]) for kind, law in GENERATED.items()]
-    rows.append(_row("human", "labels that people really gave; a dataset's own, human or human-NAME, as its card says"))
-    rows.append(_row("file", "given labels from --noise-file: an artefact (.npz), or text with one label from 0 a line"))
-    return rows, {}
+    return [_row(kind, text) for kind, text in listed().items()], {}
 
 
 def backbones(plugins: Sequence[str] = ()) -> Rows:

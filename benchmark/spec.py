@@ -16,6 +16,10 @@ PROTOCOL = 1
 """Raised whenever training or scoring change results; part of every key. A golden run in the tests guards it."""
 
 
+NAMED_WEIGHTS = ("imagenet", "dlib-face")
+"""Pretrained weights that have a name; all others are in files."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How every method of a table is trained; with the recipe `paper`, how one method is trained in its paper."""
@@ -36,6 +40,7 @@ class Recipe:
     flip: float  #: probability of a mirrored image, for datasets whose classes survive it
     shift: float  #: largest shift in each direction, as a share of the image's side; the border is repeated
     erase: float  #: probability of one erased rectangle of 2 to 25 % of the area, filled with the mean colour
+    balanced: bool  #: whether an epoch draws as many samples of each given label, with repeats, as AffectNet's papers do
 
     @property
     def is_own(self) -> bool:
@@ -65,6 +70,7 @@ RECIPES: Mapping[str, Recipe] = {
         flip=0.5,
         shift=1 / 12,
         erase=0.0,
+        balanced=False,
     ),
 }
 
@@ -73,45 +79,52 @@ SGD_RECIPE = replace(RECIPES["common"], name=OWN, optimizer="sgd", lr=0.1, weigh
 
 
 def recipe(
-    name: str, epochs: int | None = None, batch_size: int | None = None, own: Mapping[str, Any] = MappingProxyType({})
+    name: str,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    own: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    balanced: bool | None = None,
 ) -> Recipe:
-    """A named recipe with its epochs or batch size replaced; `own` is a method's, for the recipe `paper`. Raises BadInput."""
+    """A named recipe with what is given replaced in it; `own` is a method's, for the recipe `paper`. Raises BadInput."""
     if name not in (*RECIPES, OWN):
         raise unknown("recipe", name, [*RECIPES, OWN])
     base = RECIPES["common" if name == OWN else name]
     if name == OWN and own:
         base = replace(SGD_RECIPE, **own)
-    changes = {"epochs": epochs, "batch_size": batch_size}
+    changes = {"epochs": epochs, "batch_size": batch_size, "balanced": balanced}
     given = {k: v for k, v in changes.items() if v is not None and v != getattr(base, k)}
-    told = [f"{k}={v}" for k, v in given.items() if k != "epochs" or name == OWN]
+    told = [k if v is True else f"{k}={v}" for k, v in given.items() if k != "epochs" or name == OWN]
     return replace(base, **given, name=name + (f"[{','.join(told)}]" if told else ""))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Which images: `cifar10`, or `cifar10@10k`, a stratified subset of its training images."""
+    """Which images: `cifar10`, or `cifar10@10k`, a stratified subset of its training images, or `cifar10@lt50`, a long tail."""
 
     name: str
     subset: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    imbalance: float | None = None  #: images of the training set's most frequent class over those of its rarest
 
     @classmethod
-    def parse(cls, text: str, options: Mapping[str, Any]) -> DatasetSpec:
+    def parse(cls, text: str, options: Mapping[str, Any], imbalance: float | None = None) -> DatasetSpec:
         """Reads `NAME` or `NAME@COUNT`, where COUNT is like 500 or 10k. Raises BadInput."""
         match = re.fullmatch(r"([^@]+)(?:@([0-9]{1,9})(k?))?", text)
         if match is None or (match[2] and int(match[2]) == 0):
             raise BadInput(f"dataset '{text}': wanted NAME or NAME@COUNT, as in cifar10 or cifar10@10k")
         count = int(match[2]) * (1000 if match[3] else 1) if match[2] else None
-        return cls(match[1], count, dict(options))
+        return cls(match[1], count, dict(options), imbalance)
 
     @property
     def label(self) -> str:
         """As in tables: `ferplus[classes=8]@10k`."""
         options = f"[{','.join(f'{k}={v}' for k, v in self.options.items())}]" if self.options else ""
+        tail = "" if self.imbalance is None else f"@lt{self.imbalance:g}"
         if self.subset is None:
-            return self.name + options
+            return self.name + options + tail
         count = f"{self.subset // 1000}k" if self.subset % 1000 == 0 else str(self.subset)
-        return f"{self.name}{options}@{count}"
+        return f"{self.name}{options}@{count}{tail}"
 
 
 @dataclass(frozen=True)

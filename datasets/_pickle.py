@@ -70,13 +70,23 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs") from None
 
 
+def _as_array(value: Any) -> NDArray[np.int64]:
+    if isinstance(value, list) and all(type(number) is int for number in value):
+        return np.array(value, np.int64)
+    array: NDArray[np.int64] = value.value.astype(np.int64)
+    return array
+
+
 def load_arrays(file: Path) -> dict[str, NDArray[np.int64]]:
-    """The arrays by name of a `torch.save`d dictionary (zip format). Raises BadInput for whatever is anything else."""
+    """The arrays by name of a `torch.save`d dictionary (zip format); a list of whole numbers (CIFAR-100N has some) is one too.
+
+    Raises BadInput for whatever is anything else.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             (member,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             loaded = _ArrayUnpickler(io.BytesIO(archive.read(member))).load()
-        return {str(name): array.value.astype(np.int64) for name, array in loaded.items()}
+        return {str(name): _as_array(value) for name, value in loaded.items()}
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f"{file}: wanted a dictionary of integer arrays as torch.save writes it; {reason}") from None

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Data, Dataset, Split
 
+from ._mistakes import expression_mistakes
+
 Array = NDArray[np.float32]
 
 # What the face does in each expression: 0 is at rest, 1 is the most that a face can do.
@@ -258,4 +260,5 @@ class Faces(Dataset):
     def read(self) -> Data:
         """Draws both splits, from streams of their own."""
         config: Config = self.config
-        return Data(make_split(config.train, config.seed, 0), make_split(config.test, config.seed, 1), CLASSES)
+        train, test = (make_split(count, config.seed, k) for k, count in enumerate((config.train, config.test)))
+        return Data(train, test, CLASSES, mistakes=expression_mistakes(CLASSES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run side by side; before torch is imported, or it has no effect
@@ -69,3 +70,19 @@ def tiny_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("plugin") / "tiny.py"
     file.write_text(TINY)
     return file
+
+
+def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command, in this process."""
+    from benchmark import cli
+
+    monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    return lambda *words: called(capsys, monkeypatch, *words)

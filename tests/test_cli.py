@@ -10,23 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import cli
-
 ROOT = Path(__file__).parents[1]
-
-
-def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of a command, in this process."""
-    monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
-@pytest.fixture
-def call(capsys, monkeypatch):
-    return lambda *words: called(capsys, monkeypatch, *words)
 
 
 def tiny(plugin: Path, out: Path, *words: object) -> list[object]:

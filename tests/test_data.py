@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from benchmark.cache import channel_statistics, prepare
 from benchmark.contract import BadInput, Card, Data, Dataset, NoOptions, Split
-from benchmark.data import channel_statistics, load, prepare, stratified
+from benchmark.data import load, long_tail, replace_images, stratified
 from benchmark.spec import DatasetSpec
 
 
@@ -126,6 +129,36 @@ def test_a_stratified_choice_keeps_the_shares():
     assert np.array_equal(index, stratified(labels, 101, np.random.default_rng(0)))
 
 
+@given(ratio=st.floats(1, 1000), classes=st.integers(2, 12), seed=st.integers(0, 2**31))
+def test_a_long_tail_falls_off_exponentially_from_the_most_frequent_class_to_the_rarest(ratio, classes, seed):
+    labels = np.random.default_rng(seed).permutation(np.arange(500 * classes) % classes)
+    index = long_tail(labels, ratio, np.random.default_rng(seed))
+    counts = np.bincount(labels[index], minlength=classes)
+    assert (np.diff(index) > 0).all()
+    assert counts[0] == 500
+    assert counts[-1] == max(1, int(500 / ratio + 1e-9))
+    np.testing.assert_allclose(counts, 500 * ratio ** (-np.arange(classes) / (classes - 1)), atol=1)
+
+
+def test_a_long_tail_ranks_classes_by_their_images_and_makes_none_of_them_up():
+    labels = np.repeat([0, 1, 2], [10, 1000, 40])
+    counts = np.bincount(labels[long_tail(labels, 4.0, np.random.default_rng(0))])
+    assert counts.tolist() == [10, 1000, 40]
+
+
+def test_other_images_take_the_places_of_some_and_the_cache_stays_as_it_is(root: Path):
+    folder = prepare(Counting(Options(), root))
+    prepared, before = load(folder, DatasetSpec("counting")), load(folder, DatasetSpec("counting"))
+    shape = prepared.data.train.images.shape[1:]
+    others = np.full((2, 9, 7, 3), 200, np.uint8)
+    replace_images(prepared, np.array([1, 3]), others)
+    assert (prepared.data.train.images[[1, 3]] == 200).all()
+    assert prepared.data.train.images.shape[1:] == shape
+    again = load(folder, DatasetSpec("counting")).data.train.images
+    assert np.array_equal(again, before.data.train.images)
+    assert np.array_equal(again[0], prepared.data.train.images[0])
+
+
 def test_a_subset_takes_human_labels_along(root: Path):
     prepared = load(prepare(Counting(Options(), root)), DatasetSpec("counting", 6))
     assert len(prepared.data.train) == len(prepared.data.human_labels["human"]) == 6
@@ -136,7 +169,7 @@ RACE = """
 import sys
 from pathlib import Path
 from benchmark.contract.registry import load_plugins
-from benchmark.data import prepare
+from benchmark.cache import prepare
 kind = load_plugins([sys.argv[1]]).datasets["tiny"]
 print(prepare(kind(kind.Config(), None)))
 """

@@ -20,6 +20,8 @@ def test_names_say_what_differs_from_the_defaults():
     assert SPEC.method_label == "scn[beta=0.5]"
     assert recipe("common", epochs=3).name == "common"
     assert recipe("common", batch_size=32).name == "common[batch_size=32]"
+    assert recipe("common", balanced=True).name == "common[balanced]"
+    assert DatasetSpec.parse("cifar10@10k", {}, 50.0).label == "cifar10@10k@lt50"
     own = recipe("paper", epochs=3, own={"epochs": 60, "lr": 0.5, "batch_size": 32})
     assert (own.name, own.epochs, own.lr, own.batch_size, own.is_own) == ("paper[epochs=3]", 3, 0.5, 32, True)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ..contract.method import Method
-from ..noise import symmetric
+from ..noise.laws import RATED, Known
 from ..spec import recipe
 from ..streams import numpy_stream
 from ..train.trainer import Predicted, Trainer
@@ -55,7 +55,7 @@ class Case:
     ) -> Trainer:
         """A trainer of the method on `count` images of stripes, of whose labels the share `rate` is wrong."""
         images, labels = stripes(count, 0, shape)
-        given = symmetric(labels, rate, len(CLASSES), numpy_stream(0, "conformance"))
+        given = RATED["symmetric"](Known(labels, len(CLASSES)), rate, numpy_stream(0, "conformance"))
         return Trainer(
             self.method,
             self.method.Config(),

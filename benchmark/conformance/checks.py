@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..contract.errors import told
-from ..noise import symmetric
+from ..noise.laws import RATED, Known
 from ..spec import recipe
 from ..streams import numpy_stream
 from ..train.trainer import Diverged, Predicted
@@ -143,7 +143,7 @@ def _blind(case: Case) -> str | None:
 
 def _labels_untouched(case: Case) -> str | None:
     _, labels = stripes(96, 0)
-    given = symmetric(labels, 0.2, len(CLASSES), numpy_stream(0, "conformance"))
+    given = RATED["symmetric"](Known(labels, len(CLASSES)), 0.2, numpy_stream(0, "conformance"))
     return None if np.array_equal(case.noisy.training_set.labels.numpy(), given) else "they changed while it was trained"
 
 

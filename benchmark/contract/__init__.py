@@ -6,15 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import Count, Fraction, NonNegative, NoOptions, Part, Positive, Share, without_effect
-    from .dataset import Card, Data, Dataset, Split
+    from .config import Count, Fraction, NonNegative, NoOptions, Part, Positive, Share
+    from .dataset import Card, Data, Dataset, Finding, Seen, Split, duplicates
     from .errors import BadInput
+    from .images import Box, decode_one
     from .method import Backbone, Batch, Method, Paper, Prediction, Task, TrainingSet
 
 _HOME = {
-    "config": ["Count", "Fraction", "NoOptions", "NonNegative", "Part", "Positive", "Share", "without_effect"],
-    "dataset": ["Card", "Data", "Dataset", "Split"],
+    "config": ["Count", "Fraction", "NoOptions", "NonNegative", "Part", "Positive", "Share"],
+    "dataset": ["Card", "Data", "Dataset", "Finding", "Seen", "Split", "duplicates"],
     "errors": ["BadInput"],
+    "images": ["Box", "decode_one"],
     "method": ["Backbone", "Batch", "Method", "Paper", "Prediction", "Task", "TrainingSet"],
 }
 
@@ -22,10 +24,12 @@ __all__ = [
     "Backbone",
     "BadInput",
     "Batch",
+    "Box",
     "Card",
     "Count",
     "Data",
     "Dataset",
+    "Finding",
     "Fraction",
     "Method",
     "NoOptions",
@@ -34,11 +38,13 @@ __all__ = [
     "Part",
     "Positive",
     "Prediction",
+    "Seen",
     "Share",
     "Split",
     "Task",
     "TrainingSet",
-    "without_effect",
+    "decode_one",
+    "duplicates",
 ]
 
 

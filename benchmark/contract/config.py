@@ -22,11 +22,6 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 """A whole number from 1."""
 
 
-def without_effect(default: Any) -> Any:
-    """An option that says how a thing is had, not what it is: it is left out of names and keys."""
-    return dataclasses.field(default=default, metadata={"has_effect": False})
-
-
 @dataclass(frozen=True)
 class NoOptions:
     """The options of a plugin that has none."""
@@ -38,6 +33,5 @@ def changed_options(config: Any) -> dict[str, Any]:
     return {
         f.name: plain[f.name]
         for f in dataclasses.fields(config)
-        if f.metadata.get("has_effect", True)
-        and getattr(config, f.name) != (f.default_factory() if callable(f.default_factory) else f.default)
+        if getattr(config, f.name) != (f.default_factory() if callable(f.default_factory) else f.default)
     }

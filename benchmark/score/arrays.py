@@ -33,15 +33,17 @@ def check_values(values: Floats, what: str, length: int | None = None) -> Double
     return array
 
 
-def check_labels(labels: Ints, what: str, length: int | None = None, classes: int | None = None) -> NDArray[np.int64]:
-    """Class numbers (N,) in [0, K); `classes` is K, where it is known."""
+def check_labels(
+    labels: Ints, what: str, length: int | None = None, classes: int | None = None, lowest: int = 0
+) -> NDArray[np.int64]:
+    """Class numbers (N,) in [0, K); `classes` is K, where it is known; `lowest` is -1 where an image may show no class."""
     array = np.asarray(labels)
     _check_shape(array, what, length)
     if array.size and array.dtype.kind not in "iu":
         raise ValueError(f"{what} must be integers, not {array.dtype}")
-    if array.size and (array.min() < 0 or (classes is not None and array.max() >= classes)):
+    if array.size and (array.min() < lowest or (classes is not None and array.max() >= classes)):
         upper = "" if classes is None else f" and below {classes}"
-        raise ValueError(f"{what} must be at least 0{upper}; they reach from {array.min()} to {array.max()}")
+        raise ValueError(f"{what} must be at least {lowest}{upper}; they reach from {array.min()} to {array.max()}")
     return array.astype(np.int64)
 
 

@@ -236,7 +236,7 @@ def wrong_label_fit(predicted: Ints, given: Ints, reference: Ints) -> float | No
     Args:
         predicted: (N,), predicted classes of the training images.
         given: (N,), the labels trained on, as they were before any relabelling.
-        reference: (N,), the labels that judge.
+        reference: (N,), the labels that judge; -1 where an image shows none of the classes.
 
     Returns: a value in [0, 100], smaller is better; None where no given label is wrong.
 
@@ -244,7 +244,7 @@ def wrong_label_fit(predicted: Ints, given: Ints, reference: Ints) -> float | No
     """
     guess = check_labels(predicted, "predicted labels")
     told = check_labels(given, "given labels", len(guess))
-    wrong = told != check_labels(reference, "reference labels", len(guess))
+    wrong = told != check_labels(reference, "reference labels", len(guess), lowest=-1)
     return 100 * float(np.mean(guess[wrong] == told[wrong])) if wrong.any() else None
 
 

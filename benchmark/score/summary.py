@@ -57,13 +57,13 @@ def score_training(predicted: Ints, given: Ints, reference: Ints, noise_score: F
     Args:
         predicted: (N,), predicted classes of the plain (not augmented) images.
         given: (N,), the *original* given labels, also where the method changed them.
-        reference: (N,), the labels that judge.
+        reference: (N,), the labels that judge; -1 where an image shows none of the classes.
         noise_score: (N,), larger = label more likely wrong.
 
     Returns: `noise_auroc`, `noise_ap`, `wrong_label_fit`; all None where no given label is wrong.
     """
     told = check_labels(given, "given labels")
-    wrong = told != check_labels(reference, "reference labels", len(told))
+    wrong = told != check_labels(reference, "reference labels", len(told), lowest=-1)
     score = check_values(noise_score, "noise score", len(told))
     return {
         "noise_auroc": auroc(score, wrong),

@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
-from ..data import Prepared, load, stratified
+from ..data import Prepared, load, replace_images, stratified
 from ..fingerprint import code_fingerprint
-from ..noise import Noise, frozen, read_artefact
+from ..noise import Noise, judged_by, read_artefact
 from ..score import accuracy, score_test, score_training, select
 from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
-from ..train.pretrained import read_weights
+from ..train.backbones import Input
+from ..train.pretrained import colour_statistics, input_of, load_weights
 from ..train.trainer import Diverged, Predicted, Trainer
 from ..train.training_set import Augmentation, DeviceSet
 from .machine import environment, peak_memory, reset_peak_memory
-from .plan import Job, sha256_of
+from .plan import Job
 from .sweep import checked_options
 
 FEATURE_IMAGES = 1000
@@ -64,16 +65,20 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     torch.use_deterministic_algorithms(job.device == "cpu")
     spec, device = job.spec, torch.device(job.device)
     data = load(job.cache, spec.dataset)
-    header, given = read_artefact(Store(root).noise_path(job.noise_sha256))
+    noise = read_artefact(Store(root).noise_path(job.noise_sha256))
+    given, outside = noise.given, noise.outside
+    if outside and job.outer:
+        replace_images(data, outside.replaced, load(*job.outer).data.train.images[outside.source])
     kept, held_out = _hold_out(given, spec)
-    sets = _Sets(data, given, kept, held_out, spec, device)
+    weights = load_weights(job.weights, spec.backbone) if job.weights else None
+    shown = input_of(spec.backbone, weights)
+    sets = _Sets(data, given, kept, held_out, spec, device, shown)
     plugins = load_plugins(job.plugins)
     method = plugins.methods[spec.method]
     if code_fingerprint(method.__module__) != job.code:
         raise BadInput("the method's code changed after the sweep had begun; the same command runs the new one")
-    if job.weights and sha256_of(job.weights) != job.weights_sha256:
+    if weights and weights.sha256 != job.weights_sha256:
         raise BadInput(f"{job.weights} changed after the sweep had begun; the same command uses the new one")
-    weights = (str(spec.pretrained), read_weights(job.weights)) if job.weights else None
     trainer = Trainer(
         method,
         checked_options(spec.method, method.Config, spec.options),
@@ -84,8 +89,9 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         backbone=spec.backbone,
         precision=spec.precision,
         seed=spec.seed,
+        side=shown.side,
         weights=weights,
-        privileged=_privileged(data, frozen(header, np.asarray(data.data.train.labels), given), kept, device),
+        privileged=_privileged(data, noise, kept, device),
     )
     folder.begin(
         spec,
@@ -104,7 +110,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
         each_epoch()
-    _finish(trainer, sets, data, given, history, folder)
+    _finish(trainer, sets, data, noise, history, folder)
 
 
 def _privileged(data: Prepared, noise: Noise, kept: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
@@ -128,8 +134,11 @@ class _Sets:
         held_out: NDArray[np.int64] | None,
         spec: RunSpec,
         device: torch.device,
+        shown: Input,
     ):
-        common: dict[str, Any] = {"mean": data.mean, "std": data.std, "device": device}
+        channels = data.data.train.images.shape[-1]
+        mean, std = (data.mean, data.std) if shown.mean is None else colour_statistics(shown, channels)
+        common: dict[str, Any] = {"mean": mean, "std": std, "device": device, "side": shown.side}
         recipe, side = spec.recipe, max(data.data.train.images.shape[1:3])
         augmentation = Augmentation(
             flip=recipe.flip if data.flip_keeps_label else 0.0, shift=round(recipe.shift * side), erase=recipe.erase
@@ -183,7 +192,7 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def _finish(
-    trainer: Trainer, sets: _Sets, data: Prepared, given: NDArray[np.int64], history: list[dict[str, Any]], folder: RunFolder
+    trainer: Trainer, sets: _Sets, data: Prepared, noise: Noise, history: list[dict[str, Any]], folder: RunFolder
 ) -> None:
     """Predicts, scores and stores; the metrics last, because they declare the run finished."""
     from safetensors.torch import save
@@ -191,8 +200,8 @@ def _finish(
     test, train = trainer.predict(sets.test, "test"), trainer.predict(sets.train, "training")
     noise_score = trainer.noise_score(train)
     _check_finite(test, train, noise_score)
-    predicted, reference = train.logits.argmax(axis=1), np.asarray(data.data.train.labels)[sets.kept]
-    seen = given[sets.kept]
+    predicted = train.logits.argmax(axis=1)
+    reference, seen = (labels[sets.kept] for labels in (judged_by(data.data.train.labels, noise.outside), noise.given))
     votes = data.data.test.votes
     folder.save_arrays(
         "predictions",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..contract.config import changed_options
-from ..contract.errors import BadInput, need_folder, told
+from ..contract.errors import BadInput
 from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
-from ..data import Prepared, load, prepare
+from ..data import Prepared
 from ..fingerprint import code_fingerprint
-from ..noise import FILE, Noise, make
-from ..spec import PROTOCOL, DatasetSpec, Recipe, RunSpec
+from ..noise import Noise
+from ..spec import PROTOCOL, Recipe
 from ..store import PlannedRun
+from .inputs import Noises, Outer, data_root, prepared
 from .sweep import Sweep, checked_options
 
 ALL = "all"
@@ -30,7 +29,8 @@ class Job(PlannedRun):
     """One run with all that a worker needs to do it."""
 
     cache: Path  #: of the prepared dataset
-    weights: Path | None
+    outer: Outer | None  #: where images from outside come from
+    weights: str | None  #: a file, or a name
     device: str
     threads: int
     plugins: tuple[str, ...]
@@ -46,47 +46,17 @@ class Plan:
     notes: tuple[str, ...]  #: what a user should be told: of the data, of the weights
 
 
-def data_root(given: str | None) -> Path | None:
-    """--data-root, or $BENCHMARK_DATA, of which a dataset that needs it says what is missing. Raises BadInput."""
-    if given:
-        need_folder("--data-root", Path(given))
-    root = given or os.environ.get("BENCHMARK_DATA")
-    return Path(root) if root else None
-
-
-def prepared(plugins: Plugins, sweep: Sweep) -> tuple[DatasetSpec, Path, Prepared]:
-    """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
-    spec = sweep.dataset_spec()
-    kind = plugins.datasets[spec.name]
-    config = checked_options(spec.name, kind.Config, spec.options)
-    try:
-        dataset = kind(config, data_root(sweep.data_root))
-    except BadInput:
-        raise
-    except Exception as error:  # a plugin's own fault, and named as such
-        raise BadInput(f"dataset '{spec.name}' failed: {told(error)}") from None
-    cache = prepare(dataset)
-    spec = replace(spec, options=changed_options(config))
-    return spec, cache, load(cache, spec)
-
-
 def named(sweep: Sweep) -> tuple[Sweep, list[str]]:
     """The sweep with `all` replaced by the names of all methods that can be used, and why others are not. Raises BadInput."""
     if ALL not in sweep.methods:
         return sweep, []
     plugins = load_plugins(sweep.plugins)
-    spec, _, data = prepared(plugins, sweep)
+    spec, _, data = prepared(plugins, sweep.dataset_spec(), data_root(sweep.data_root))
     lacks = {name: lack for name in plugins.methods if (lack := _lack(plugins.methods[name], data))}
     usable = tuple(name for name in plugins.methods if name not in lacks)
     out = [f"left out: '{name}' cannot be used: {reason}" for name, reason in plugins.methods.broken.items()]
     out += [f"left out: '{name}' needs {lack}, and {spec.label} has none" for name, lack in lacks.items()]
     return sweep.model_copy(update={"methods": tuple(dict.fromkeys(m for m in sweep.methods if m != ALL)) + usable}), out
-
-
-def sha256_of(file: Path) -> str:
-    """Of a file's content."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _lack(method: type[Method], data: Prepared) -> str | None:
@@ -98,7 +68,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     """Checks every name, option and file of a sweep, prepares its data and labels, and gives its jobs. Raises BadInput."""
     from ..train.backbones import build_backbone, check_backbone
     from ..train.device import resolve_device, resolve_precision
-    from ..train.pretrained import fill, read_weights
+    from ..train.pretrained import fill, input_of, load_weights
 
     plugins = load_plugins(sweep.plugins)
     configs = {name: _config(sweep, plugins.methods[name]) for name in sweep.methods}
@@ -107,40 +77,33 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     on = resolve_device(device)
     sweep = sweep.model_copy(update={"precision": resolve_precision(sweep.precision, on), "threads": threads})
     check_backbone(sweep.backbone)
-    weights = Path(sweep.pretrained).resolve() if sweep.pretrained else None
-    weights_sha256 = None
-    if weights:
-        read_weights(weights)
-        weights_sha256 = sha256_of(weights)
+    weights = load_weights(sweep.pretrained, sweep.backbone) if sweep.pretrained else None
     recipes = {name: _recipe(sweep, plugins.methods[name]) for name in sweep.methods}
-    dataset, cache, data = prepared(plugins, sweep)
+    dataset, cache, data = prepared(plugins, sweep.dataset_spec(), data_root(sweep.data_root))
     for name in sweep.methods:
         if lack := _lack(plugins.methods[name], data):
             raise BadInput(f"the method '{name}' needs {lack}, and {dataset.label} has none")
     H, W, C = data.data.train.images.shape[1:]
-    backbone = build_backbone(sweep.backbone, (C, H, W), "fp32")
-    match = fill(backbone.named_as_published, read_weights(weights), weights.name) if weights else None
+    backbone = build_backbone(sweep.backbone, (C, H, W), "fp32", input_of(sweep.backbone, weights).side)
+    match = fill(backbone.named_as_published, weights.tensors, weights.name) if weights else None
     if sweep.validation and len(data.data.train) * sweep.validation / 100 < len(data.data.classes):
         raise BadInput(f"--validation {sweep.validation:g}: fewer images than classes would be held out")
     counts = np.bincount(data.data.test.labels)
     imbalance = float(counts.max() / counts[counts > 0].min())
     jobs: list[Job] = []
     noises: dict[str, Noise] = {}
-    made: dict[tuple[str, float | None, int | None], Noise] = {}
+    made = Noises(plugins, sweep, dataset, data)
     for spec, file in sweep.runs():
         spec = replace(spec, dataset=dataset, options=changed_options(configs[spec.method]), recipe=recipes[spec.method])
         spec = replace(spec, pretrained=weights.name if weights else None)  # the key covers its content, not its folder
-        which = (spec.noise_kind, spec.noise_rate, spec.seed if spec.noise_rate is not None else None)
-        if which not in made:
-            made[which] = _noise(spec, file, data)
-            noises[made[which].sha256] = made[which]
-        noise = made[which]
+        noise = made.of(spec, file)
+        noises[noise.sha256] = noise
         jobs.append(
             Job(
                 spec=spec,
-                key=spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights_sha256),
+                key=spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights.sha256 if weights else None),
                 noise_sha256=noise.sha256,
-                weights_sha256=weights_sha256,
+                weights_sha256=weights.sha256 if weights else None,
                 dataset_sha256=data.sha256,
                 code=codes[spec.method],
                 protocol=PROTOCOL,
@@ -149,13 +112,14 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 privilege=plugins.methods[spec.method].privilege,
                 weights_match=match.share if match else None,
                 cache=cache,
-                weights=weights,
+                outer=made.outer,
+                weights=sweep.pretrained,
                 device=on.type,
                 threads=threads,
                 plugins=sweep.plugins,
             )
         )
-    return Plan(sweep, jobs, noises, (*data.data.notes, *([str(match)] if match else [])))
+    return Plan(sweep, jobs, noises, (*data.data.notes, *([str(match)] if match else []), *made.notes))
 
 
 def _config(sweep: Sweep, method: type[Method]) -> Any:
@@ -168,20 +132,6 @@ def _recipe(sweep: Sweep, method: type[Method]) -> Recipe:
         return sweep.full_recipe(method.own_recipe)
     except TypeError as error:
         raise BadInput(f"the method '{method.name}' has an `own_recipe` that is none: {error}") from None
-
-
-def _noise(spec: RunSpec, file: Path | None, data: Prepared) -> Noise:
-    return make(
-        FILE if file else spec.noise_kind,
-        spec.noise_rate,
-        spec.seed,
-        dataset=spec.dataset.label,
-        dataset_sha256=data.sha256,
-        reference=np.asarray(data.data.train.labels),
-        num_classes=len(data.data.classes),
-        human_labels=data.data.human_labels,
-        file=file,
-    )
 
 
 def _check_options_used(sweep: Sweep, plugins: Plugins) -> None:

@@ -14,13 +14,12 @@ from typing import Any
 import tomli_w
 
 from ..contract.errors import BadInput
-from ..noise import FILE
 from ..store import PlannedRun, Store
 from .plan import Job, Plan, named, plan
 from .progress import Progress, counted
 from .sweep import Sweep, checked_sweep
 
-MUST_AGREE = ("recipe", "epochs", "batch_size", "validation", "precision")
+MUST_AGREE = ("recipe", "epochs", "batch_size", "balanced", "validation", "precision")
 """What no column of results.csv tells apart well enough to mix it in one folder."""
 
 
@@ -123,14 +122,14 @@ def _contents(run: PlannedRun) -> Iterator[tuple[str, str, str]]:
     """(what, name, sha256) of all that a run of the grid takes from outside."""
     yield "data", run.spec.dataset.label, run.dataset_sha256
     yield "rules of training and scoring", "protocol", str(run.protocol)
-    if run.spec.noise_kind.startswith(f"{FILE}:"):
+    if run.spec.noise_rate is None and ":" in run.spec.noise_kind:
         yield "labels", run.spec.noise_kind, run.noise_sha256
     if run.spec.pretrained and run.weights_sha256:
         yield "weights", run.spec.pretrained, run.weights_sha256
 
 
 def _effective(sweep: Sweep, name: str) -> Any:
-    return getattr(sweep.full_recipe(), name) if name in ("epochs", "batch_size") else getattr(sweep, name)
+    return getattr(sweep.full_recipe(), name) if name in ("epochs", "batch_size", "balanced") else getattr(sweep, name)
 
 
 def shard(jobs: Sequence[Job], settings: Settings) -> list[Job]:

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from ..contract.errors import BadInput, need_file, unknown
-from ..noise import FILE, file_kind, takes_rate
+from ..noise import brings_file, file_kind, takes_rate
 from ..paths import whole_path
-from ..spec import DatasetSpec, Recipe, RunSpec, recipe
+from ..spec import NAMED_WEIGHTS, DatasetSpec, Recipe, RunSpec, recipe
 
 
 @cache
@@ -39,10 +39,12 @@ class Sweep(BaseModel):
     noise: tuple[Annotated[float, Field(strict=True)], ...] = ()  #: percent
     noise_kind: str = _usual("noise_kind")
     noise_files: tuple[str, ...] = ()
+    imbalance: float | None = Field(default=None, ge=1, le=100_000, strict=True)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32, strict=True)], ...], Field(min_length=1)] = _usual("seeds")
     recipe: str = _usual("recipe")
     epochs: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
     batch_size: int | None = Field(default=None, ge=2, le=1_000_000, strict=True)
+    balanced: bool | None = Field(default=None, strict=True)
     backbone: str = _usual("backbone")
     pretrained: str | None = None
     validation: float = Field(default=0.0, ge=0, le=50, strict=True)  #: percent
@@ -60,12 +62,12 @@ class Sweep(BaseModel):
                     raise BadInput(f"--noise {rate:g}: wanted percent, from 0 to 100")
         elif self.noise:
             raise BadInput(f"--noise: the noise kind '{self.noise_kind}' brings its own rate and takes none")
-        if (self.noise_kind == FILE) != bool(self.noise_files):
-            raise BadInput("--noise-kind file and --noise-file FILE go together")
-        kinds = [file_kind(Path(file)) for file in dict.fromkeys(self.noise_files)]
+        if brings_file(self.noise_kind) != bool(self.noise_files):
+            raise BadInput("--noise-kind file (or confusion) and --noise-file FILE go together")
+        kinds = [file_kind(self.noise_kind, Path(file)) for file in dict.fromkeys(self.noise_files)]
         for kind in kinds:
             if kinds.count(kind) > 1:
-                called = kind.removeprefix(f"{FILE}:")
+                called = kind.partition(":")[2]
                 raise BadInput(f"--noise-file: two files are called {called}; their noises could not be told apart")
         return self
 
@@ -78,12 +80,12 @@ class Sweep(BaseModel):
 
     def full_recipe(self, own: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
         """The recipe with what was changed in it; `own` is a method's, for the recipe `paper`. Raises BadInput."""
-        return recipe(self.recipe, self.epochs, self.batch_size, own)
+        return recipe(self.recipe, self.epochs, self.batch_size, own, balanced=self.balanced)
 
     def dataset_spec(self) -> DatasetSpec:
         """Which images. Raises BadInput."""
         name = self.dataset.partition("@")[0].strip()
-        return DatasetSpec.parse(self.dataset, self.options.get(name, {}))
+        return DatasetSpec.parse(self.dataset, self.options.get(name, {}), self.imbalance)
 
     def runs(self) -> Iterator[tuple[RunSpec, Path | None]]:
         """The grid in order (noise, then method, then seed), each run with its noise file."""
@@ -98,7 +100,7 @@ class Sweep(BaseModel):
     def _run(self, dataset: DatasetSpec, rate: float | None, file: Path | None, method: str, seed: int) -> RunSpec:
         return RunSpec(
             dataset=dataset,
-            noise_kind=file_kind(file) if file else self.noise_kind,
+            noise_kind=file_kind(self.noise_kind, file) if file else self.noise_kind,
             noise_rate=None if rate is None else rate / 100,
             method=method,
             options=self.options.get(method, {}),
@@ -158,7 +160,7 @@ def _with_whole_paths(entry: dict[str, Any], file: Path) -> dict[str, Any]:
     """The settings with their paths counted from where the file lies. Raises BadInput where they are none."""
     what, here = f"--config {file}:", file.resolve().parent
     for name in ("pretrained", "data_root"):
-        if isinstance(entry.get(name), str):
+        if isinstance(entry.get(name), str) and entry[name] not in NAMED_WEIGHTS:
             entry[name] = str(whole_path(f"{what} {name}", entry[name], here))
     for name in ("plugins", "noise_files"):
         if isinstance(entry.get(name), list):

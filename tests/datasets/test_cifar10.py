@@ -61,14 +61,14 @@ def save_cifar10h(root, votes):
     np.save(root / "cifar-10h" / "cifar10h-counts.npy", votes)
 
 
-def cifar10(root, **options):
-    return CIFAR10(CIFAR10.Config(**options), root)
+def cifar10(root):
+    return CIFAR10(CIFAR10.Config(), root)
 
 
-def refused(root, *words, **options):
+def refused(root, *words):
     """The message with which the dataset is refused: one line, with all the words in it."""
     with pytest.raises(BadInput) as error:
-        cifar10(root, **options).read()
+        cifar10(root).read()
     message = str(error.value)
     assert "\n" not in message
     for word in words:
@@ -167,15 +167,16 @@ def test_download_is_left_to_torchvision_and_only_on_request(tmp_path, monkeypat
         raise OSError("no network")
 
     monkeypatch.setattr(Official, "download", offline)
-    refused(tmp_path, "no network", tmp_path, download=True)
     assert "no network" not in refused(tmp_path)
+    with pytest.raises(BadInput, match="no network"):
+        cifar10(tmp_path).download()
 
 
 # Bad input
 
 
 def test_neither_layout_says_what_to_get_and_where_to_put_it(tmp_path):
-    refused(tmp_path, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", tmp_path, "cifar10.download=true")
+    refused(tmp_path, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", tmp_path, "data prepare cifar10")
 
 
 def test_no_data_root_says_how_to_give_one():
@@ -206,7 +207,7 @@ def test_a_binary_label_out_of_range_is_named(root):
 def test_other_class_names_are_refused(root):
     file = root / "cifar-10-batches-bin" / "batches.meta.txt"
     file.write_text("apple\naquarium_fish\n")
-    refused(root, file, "airplane", "aquarium_fish")
+    refused(root, file, "wanted 'airplane' as name 1", "found 'apple'")
 
 
 def noise_file(labels, **changes):
@@ -253,6 +254,39 @@ def test_votes_that_are_truncated_or_pickled_are_refused(root):
     np.save(file, np.array([Exploit(root / "ran")], dtype=object), allow_pickle=True)
     refused(root, file)
     assert not (root / "ran").exists()
+
+
+# What is found
+
+
+def test_a_sound_set_has_no_findings(root):
+    assert list(cifar10(root).findings()) == []
+
+
+def test_every_missing_and_damaged_file_is_found(root):
+    folder = root / "cifar-10-batches-bin"
+    (folder / "data_batch_1.bin").unlink()
+    (folder / "data_batch_4.bin").unlink()
+    (folder / "test_batch.bin").write_bytes(b"")
+    found = {finding.where: finding.kind for finding in cifar10(root).findings()}
+    names = {"data_batch_1.bin": "missing", "data_batch_4.bin": "missing", "test_batch.bin": "damaged"}
+    assert found == {str(folder / name): kind for name, kind in names.items()}
+
+
+def test_a_damaged_python_file_is_found(python_root):
+    file = python_root / "cifar-10-batches-py" / "data_batch_3"
+    file.write_bytes(b"")
+    assert [(finding.kind, finding.where) for finding in cifar10(python_root).findings()] == [("damaged", str(file))]
+
+
+def test_images_that_are_there_twice_are_found(root):
+    twin = (root / "cifar-10-batches-bin" / "data_batch_2.bin").read_bytes()[:3073]
+    file = root / "cifar-10-batches-bin" / "test_batch.bin"
+    file.write_bytes(twin + file.read_bytes()[3073:])
+    (root / "cifar-10h" / "cifar10h-counts.npy").unlink()
+    (finding,) = cifar10(root).findings()
+    assert (finding.kind, finding.where) == ("duplicate across splits", "train image 5")
+    assert finding.detail.startswith("the same pixels as test image 1")
 
 
 # Pickles
@@ -368,3 +402,9 @@ def test_real_flip_rates_are_those_of_cifar_10n(real):
 def test_real_votes_agree_with_the_labels(real):
     assert 47 <= real.test.votes.sum(axis=1).min() <= real.test.votes.sum(axis=1).max() <= 63
     assert np.mean(real.test.votes.argmax(axis=1) == real.test.labels) > 0.98
+
+
+@pytest.mark.realdata
+def test_real_images_have_no_exact_duplicates(real):
+    images = [image.tobytes() for split in (real.train, real.test) for image in split.images]
+    assert len(set(images)) == 60_000

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.contract import BadInput
-from benchmark.datasets.ferplus import EMOTIONS, VOTES_HEADER, FERPlus, occurs_in, read_faces, read_votes, winners
+from benchmark.datasets._fer_files import EMOTIONS, VOTES_HEADER, occurs_in, read_faces, read_votes
+from benchmark.datasets.ferplus import FER2013_TO_FERPLUS, FERPlus, winners
 
 NEUTRAL, HAPPINESS, SURPRISE, SADNESS, ANGER, DISGUST, FEAR, CONTEMPT, UNKNOWN, NF = range(10)
 
@@ -112,9 +113,10 @@ def test_human_labels_are_fer2013s_own_in_the_order_of_ferplus(root):
 
 def test_every_class_of_fer2013_finds_its_own(tmp_path, lines):
     wanted = [ANGER, DISGUST, FEAR, HAPPINESS, SADNESS, SURPRISE, NEUTRAL]
+    assert FER2013_TO_FERPLUS.tolist() == wanted
     rows = [faces_line(k, picture(k), ROWS[k][2], None) for k in range(7)]
     write(tmp_path, rows, lines)
-    assert read_faces(tmp_path / "fer2013" / "fer2013.csv")[1].tolist() == wanted
+    assert read_faces(tmp_path / "fer2013" / "fer2013.csv")[1].tolist() == list(range(7))
 
 
 def test_duplicates_of_the_test_split_in_use_leave_training_and_are_counted(root):
@@ -256,6 +258,53 @@ def test_a_split_without_images_is_refused(tmp_path, faces, lines):
     refused(write(tmp_path, [], []), "no Training image")
 
 
+# What is found
+
+
+def found(root):
+    return [(finding.kind, finding.where) for finding in ferplus(root).findings()]
+
+
+def test_each_group_of_the_same_pixels_is_found_once(tmp_path, faces, lines):
+    again = (0, picture(1), "PrivateTest", votes(happiness=10))
+    inside = (0, picture(0), "Training", votes(anger=10))
+    write(tmp_path, [*faces, faces_line(*again), faces_line(*inside)], [*lines, votes_line(*again), votes_line(*inside)])
+    first, second, third = ferplus(tmp_path).findings()
+    assert (first.kind, first.where) == ("duplicate", "fer2013.csv, row 1 (Training)")
+    assert first.detail == "the same pixels as fer2013.csv, row 14 (Training)"
+    assert (second.kind, second.where) == ("duplicate across splits", "fer2013.csv, row 2 (Training)")
+    assert "row 8 (PublicTest)" in second.detail
+    assert "row 13 (PrivateTest)" in second.detail
+    assert second.detail.endswith("their labels differ")
+    assert third.detail == "the same pixels as fer2013.csv, row 10 (PrivateTest)"
+
+
+def test_duplicates_that_read_leaves_out_are_found(root):
+    data = ferplus(root).read()
+    assert not occurs_in(data.train.images, data.test.images).any()
+    assert found(root) == [("duplicate across splits", f"fer2013.csv, row {row} (Training)") for row in (2, 5)]
+
+
+def test_every_damaged_row_is_found_and_the_others_are_still_compared(tmp_path, faces, lines):
+    faces[0], faces[5], lines[3] = faces[0][:-20], f"7{faces[5][1:]}", "Training,,1"
+    folder = write(tmp_path, faces, lines) / "fer2013"
+    damaged = [f"{folder / 'fer2013.csv'}, row {row}" for row in (1, 6)] + [f"{folder / 'fer2013new.csv'}, row 4"]
+    twice = [("duplicate across splits", f"fer2013.csv, row {row} (Training)") for row in (2, 5)]
+    assert found(tmp_path) == [("damaged row", where) for where in damaged] + twice
+    details = [finding.detail for finding in ferplus(tmp_path).findings()][:3]
+    assert details[1] == "emotion is '7'; wanted a whole number from 0 to 6"
+
+
+def test_missing_and_foreign_files_and_files_that_do_not_match_are_found(tmp_path, faces, lines):
+    folder = write(tmp_path, faces, lines[:-1]) / "fer2013"
+    assert found(tmp_path)[0] == ("files do not match", str(folder / "fer2013new.csv"))
+    (folder / "fer2013new.csv").write_bytes(b"PK")
+    assert found(tmp_path)[0] == ("unreadable", str(folder / "fer2013new.csv"))
+    (folder / "fer2013new.csv").unlink()
+    assert found(tmp_path) == [("missing", str(folder / "fer2013new.csv"))]
+    assert [kind for kind, _ in found(None)] == ["unreadable"]
+
+
 # The real thing
 
 
@@ -330,6 +379,14 @@ def test_real_duplicates_and_blank_images_are_those_of_the_card(real):
     ):
         assert sum({part, other} <= set(usage[rows]) for rows in groups.values()) == count
     assert np.sum(images.min(axis=(1, 2, 3)) == images.max(axis=(1, 2, 3))) == 12
+
+
+@pytest.mark.realdata
+def test_real_duplicates_are_found(real):
+    findings = list(ferplus(Path(os.environ["BENCHMARK_DATA"])).findings())
+    assert sum(finding.kind == "duplicate across splits" for finding in findings) == 557
+    assert sum(finding.detail.endswith("their labels differ") for finding in findings) == 57
+    assert {finding.kind for finding in findings} == {"duplicate", "duplicate across splits"}
 
 
 @pytest.mark.realdata

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from benchmark.contract import BadInput
-from benchmark.train.backbones import build_backbone, check_backbone
+from benchmark.train.backbones import build_backbone, check_backbone, torchvision_backbones
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,9 @@ from benchmark.train.backbones import build_backbone, check_backbone
         ("vit_tiny_patch16_224", (3, 48, 48), (192, 3, 3)),
         ("swin_tiny_patch4_window7_224", (3, 56, 56), (768, 2, 2)),
         ("convnext_atto", (1, 64, 64), (320, 2, 2)),
+        ("dlib-resnet29", (1, 150, 150), (256, 2, 2)),
+        ("torchvision/mobilenet_v2", (1, 64, 64), (1280, 2, 2)),
+        ("torchvision/resnet18", (3, 64, 64), (512, 2, 2)),
     ],
 )
 def test_every_backbone_gives_a_feature_map(name, shape, feature_shape):
@@ -122,3 +127,27 @@ def test_the_kth_backbone_has_the_kth_weights_whatever_the_method():
     assert not torch.equal(weights(two.backbone), weights(two.second))
     assert torch.equal(weights(trainer(Two).second), weights(two.second))
     assert not torch.equal(weights(trainer(CrossEntropy, seed=1).backbone), weights(one.backbone))
+
+
+def test_images_are_brought_to_the_side_that_the_weights_were_shown():
+    backbone = build_backbone("torchvision/mobilenet_v2", (1, 48, 48), "fp32", side=96)
+    assert backbone.feature_shape == (1280, 3, 3)
+    assert backbone(torch.randn(2, 1, 48, 48)).shape == (2, 1280, 3, 3)
+
+
+def test_a_copy_of_a_torchvision_backbone_is_a_network_of_its_own():
+    backbone = build_backbone("torchvision/mobilenet_v2", (3, 64, 64), "fp32").eval()
+    images = torch.randn(2, 3, 64, 64)
+    twin, before = copy.deepcopy(backbone), backbone(images)
+    for parameter in twin.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert torch.equal(backbone(images), before)
+    assert not torch.equal(twin(images), before)
+
+
+def test_every_listed_torchvision_backbone_can_be_built_and_none_has_a_head():
+    names = torchvision_backbones()
+    assert {"torchvision/resnet50", "torchvision/mobilenet_v2", "torchvision/vgg11"} <= set(names)
+    for name in ("torchvision/squeezenet1_1", "torchvision/wide_resnet50_2"):
+        maps = build_backbone(name, (3, 64, 64), "fp32").eval()(torch.randn(2, 3, 64, 64))
+        assert maps.ndim == 4

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from benchmark.contract import BadInput
-from benchmark.train.backbones import build_backbone
-from benchmark.train.pretrained import fill, read_weights
+from benchmark.train.backbones import Input, build_backbone, own_input
+from benchmark.train.pretrained import Weights, colour_statistics, fill, input_of, load_weights, read_weights
 
 
 def small(channels: int = 1):
@@ -128,3 +129,69 @@ def test_a_tensor_of_another_shape_is_left_as_it_was():
     fill(net, {**plain(small()), **odd}, "w")
     assert torch.equal(net.stem[0].weight, before)
     assert net.stem[1].weight.unique().tolist() == [3.0]
+
+
+# Weights by name
+
+
+def test_dlibs_weights_come_from_their_package_and_fit_their_backbone_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from dlib_file import dat
+
+    from benchmark.train.dlib import DlibResNet
+
+    with pytest.raises(BadInput, match="are of the backbone dlib-resnet29; got --backbone small"):
+        load_weights("dlib-face", "small")
+    monkeypatch.setattr("benchmark.train.pretrained.find_spec", lambda _: None)
+    with pytest.raises(BadInput, match="pip install face_recognition_models"):
+        load_weights("dlib-face", "dlib-resnet29")
+    net = DlibResNet()
+    file = tmp_path / "models" / "dlib_face_recognition_resnet_model_v1.dat"
+    file.parent.mkdir()
+    file.write_bytes(dat(net))
+    place = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr("benchmark.train.pretrained.find_spec", lambda _: place)
+    weights = load_weights("dlib-face", "dlib-resnet29")
+    backbone = build_backbone("dlib-resnet29", (1, 48, 48), "fp32", side=150)
+    assert fill(backbone.named_as_published, weights.tensors, weights.name).filled == len(net.state_dict())
+    assert load_weights("dlib-face", "dlib-resnet29").sha256 == weights.sha256
+    file.write_bytes(b"nonsense")
+    with pytest.raises(BadInput, match="cannot be read"):
+        load_weights("dlib-face", "dlib-resnet29")
+
+
+def test_there_are_no_imagenet_weights_for_our_own_network():
+    with pytest.raises(BadInput, match="there are none for the backbone small"):
+        load_weights("imagenet", "small")
+
+
+def test_imagenet_weights_bring_their_colours_and_their_size(monkeypatch: pytest.MonkeyPatch):
+    import timm
+
+    real = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **more: real(name, **more))
+    weights = load_weights("imagenet", "mobilenetv3_small_050")
+    assert weights.input == Input((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224)
+    backbone = build_backbone("mobilenetv3_small_050", (3, 48, 48), "fp32", side=224)
+    match = fill(backbone.named_as_published, weights.tensors, weights.name)
+    assert match.filled == match.wanted
+
+
+def test_weights_that_cannot_be_fetched_end_in_one_line(monkeypatch: pytest.MonkeyPatch):
+    import timm
+
+    def offline(name, pretrained):
+        raise OSError("no\nnetwork")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(BadInput, match="none could be had for resnet18: no"):
+        load_weights("imagenet", "resnet18")
+
+
+def test_images_are_shown_as_the_weights_were_shown_them_or_as_the_backbone_wants():
+    shown = Input((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 224)
+    assert input_of("resnet18", Weights("w", {}, "", shown)) == shown
+    assert input_of("resnet18", None) == Input()
+    assert input_of("dlib-resnet29", None) == input_of("dlib-resnet29", Weights("w", {}, "")) == own_input("dlib-resnet29")
+    mean, std = colour_statistics(shown, 1)
+    assert (mean.shape, round(float(mean[0]), 6), round(float(std[0]), 6)) == ((1,), 0.2, 0.5)
+    assert colour_statistics(shown, 3)[0].tolist() == pytest.approx([0.1, 0.2, 0.3])

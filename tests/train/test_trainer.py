@@ -20,11 +20,18 @@ IMAGES = RNG.integers(0, 255, (81, 12, 12, 1), dtype=np.uint8)  # 81: batches of
 LABELS = RNG.integers(0, 4, 81)
 
 
-def trainer(method: type[Method], epochs: int = 3, batch_size: int = 32) -> Trainer:
+def trainer(
+    method: type[Method], epochs: int = 3, batch_size: int = 32, labels: np.ndarray = LABELS, balanced: bool = False
+) -> Trainer:
     torch.set_num_threads(1)
     statistics = {"mean": np.float32([0.5]), "std": np.float32([0.25]), "device": torch.device("cpu")}
-    images = DeviceSet(IMAGES, LABELS, None, augmentation=Augmentation(0.5, 1), **statistics)
-    how = {"recipe": recipe("common", epochs, batch_size), "backbone": "small", "precision": "fp32", "seed": 0}
+    images = DeviceSet(IMAGES, labels, None, augmentation=Augmentation(0.5, 1), **statistics)
+    how = {
+        "recipe": recipe("common", epochs, batch_size, balanced=balanced),
+        "backbone": "small",
+        "precision": "fp32",
+        "seed": 0,
+    }
     return Trainer(method, NoOptions(), images, None, num_classes=4, **how)
 
 
@@ -214,6 +221,29 @@ def test_the_order_changes_from_epoch_to_epoch_and_not_with_the_method():
         run.train_epoch()
         run.train_epoch()
     assert orders[0] == orders[2] != orders[1] == orders[3]
+
+
+def test_a_balanced_epoch_draws_every_given_label_as_often_and_from_what_the_method_chose():
+    seen = []
+
+    class Notes(Plain):
+        def begin_epoch(self, epoch, training_set):
+            return torch.arange(60)
+
+        def training_step(self, batch):
+            seen.append(batch.index)
+            return super().training_step(batch)
+
+    labels = np.repeat([0, 1, 2, 3], [51, 10, 10, 10])
+    run = trainer(Notes, epochs=30, batch_size=81, labels=labels, balanced=True)
+    while run.finished < 30:
+        run.train_epoch()
+    drawn = torch.cat(seen)
+    assert len(drawn) == 30 * 60
+    assert drawn.max() < 60
+    shares = np.bincount(labels[drawn.numpy()], minlength=4) / len(drawn)
+    np.testing.assert_allclose(shares, [0.5, 0.5, 0, 0], atol=0.05)  # of the first 60, 51 are of class 0 and 9 of class 1
+    assert not torch.equal(seen[0], seen[1])
 
 
 def test_backbones_are_the_same_for_every_method_and_differ_within_one():

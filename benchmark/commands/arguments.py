@@ -3,14 +3,15 @@ where typer calls, which adds the option that was given)."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import typer
 
-from .contract.errors import BadInput
-from .paths import whole_path
+from ..contract.errors import BadInput
+from ..paths import whole_path
 
 T = TypeVar("T")
 MOST_SEEDS = 10_000
@@ -126,3 +127,8 @@ def shard_of(text: str) -> tuple[int, int]:
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise BadInput(f"--shard {text}: wanted K/N with K from 1 to N, as in 2/8")
     return int(match[1]), int(match[2])
+
+
+def as_json_text(rows: Any) -> str:
+    """What --json prints."""
+    return json.dumps(rows, indent=2, ensure_ascii=False)

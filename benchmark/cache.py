@@ -1,0 +1,214 @@
+"""Datasets in a memory-mapped cache that all runs and processes share, each read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contract.config import changed_options
+from .contract.dataset import Data, Dataset, Split
+from .contract.errors import BadInput, told
+from .fingerprint import code_fingerprint
+from .noise import HUMAN
+
+FORMAT = 3
+"""Of the cache; raised when its files change."""
+RACY = 5.0
+"""Seconds in which a file may change again without its time telling."""
+BLOCK = 4096
+"""Images that are looked at together, where a set may not fit the memory."""
+
+
+def cache_root() -> Path:
+    """Where caches lie: $BENCHMARK_CACHE, or the user's cache folder."""
+    given = os.environ.get("BENCHMARK_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "noisy-label-benchmark"
+
+
+def prepare(dataset: Dataset) -> Path:
+    """The cache folder of a dataset, made now if it is not there yet. Raises BadInput.
+
+    The folder's name is made of the options, the names and contents of the files read and the plugin's code. It is written
+    beside its place and moved there whole, so it is never seen half, and two processes that make it do not harm each other.
+    """
+    try:
+        folder = cache_root() / f"{dataset.name}-{_fingerprint(dataset)[:16]}"
+        if not folder.is_dir():
+            with _beside(folder) as part:
+                dataset.scratch = part / "scratch"
+                dataset.scratch.mkdir()
+                data = dataset.read()
+                _check(dataset.name, data)
+                _write(dataset, data, part)
+                shutil.rmtree(dataset.scratch)
+                _put_in_place(part, folder)
+    except BadInput:
+        raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's own fault, and named as such
+        raise BadInput(f"dataset '{dataset.name}' failed: {told(error)}") from error
+    return folder
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    """sha256 of all that decides what is read: options, code, and the names and contents of all sources.
+
+    The contents of files whose sizes and times have not changed since are not read again.
+    """
+    what = (FORMAT, dataset.name, changed_options(dataset.config), code_fingerprint(type(dataset).__module__))
+    words, stamps, newest = hashlib.sha256(repr(what).encode()), hashlib.sha256(repr(what).encode()), 0.0
+    files = [(_name(source, dataset.root), source) for source in dataset.sources()]
+    try:
+        for name, source in files:
+            found = source.stat()
+            stamps.update(repr((name, str(source), found.st_size, found.st_mtime_ns)).encode())
+            newest = max(newest, found.st_mtime)
+        known = cache_root() / "stamps" / stamps.hexdigest()
+        if known.is_file():
+            return known.read_text(encoding="ascii")
+        for name, source in files:
+            with source.open("rb") as file:
+                words.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        raise BadInput(f"{dataset.name}: {error.filename} cannot be read ({error.strerror})") from None
+    if files and newest < time.time() - RACY:
+        with suppress(OSError):  # the next one reads the contents again
+            known.parent.mkdir(parents=True, exist_ok=True)
+            known.write_text(words.hexdigest(), encoding="ascii")
+    return words.hexdigest()
+
+
+def _name(source: Path, root: Path | None) -> str:
+    return str(source.relative_to(root) if root and source.is_relative_to(root) else source)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder`, removed at the end if it is still there. Raises BadInput where nothing can be written."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        part.chmod(0o755)  # mkdtemp's is for the owner alone, and a cache may be shared
+    except OSError as error:
+        raise BadInput(
+            f"the cache folder {folder.parent} cannot be written ({error.strerror}); BENCHMARK_CACHE names another"
+        ) from None
+    try:
+        yield part
+    except OSError as error:
+        raise BadInput(f"the cache {folder} cannot be written ({error.strerror})") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    try:
+        part.rename(folder)
+    except OSError:  # another process was first; its copy has the same content
+        if not folder.is_dir():
+            raise
+
+
+def _write(dataset: Dataset, data: Data, part: Path) -> None:
+    content = hashlib.sha256(repr((data.classes, dataset.flip_keeps_label)).encode())
+    arrays = {f"{s}_{name}": getattr(split, name) for s, split in _splits(data) for name in ("images", "labels", "votes")}
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+    for array in arrays.values():
+        for block in _blocks(array):
+            content.update(block.tobytes())
+    arrays |= {f"{s}_names": split.names for s, split in _splits(data) if split.names is not None}
+    arrays |= {f"labels_{kind}": labels for kind, labels in data.human_labels.items()}
+    arrays |= {f"mistakes_{kind}": matrix for kind, matrix in data.mistakes.items()}
+    for name, array in arrays.items():
+        with (part / f"{name}.npy").open("wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+    mean, std = channel_statistics(data.train.images)
+    meta = {
+        "classes": data.classes,
+        "notes": data.notes,
+        "human": list(data.human_labels),
+        "mistakes": list(data.mistakes),
+        "shapes": {name: array.shape for name, array in arrays.items()},
+        "sha256": content.hexdigest(),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "flip_keeps_label": dataset.flip_keeps_label,
+    }
+    (part / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+
+
+def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The array in parts that fit the memory, though it may not."""
+    for start in range(0, len(array), BLOCK):
+        yield array[start : start + BLOCK]
+
+
+def _splits(data: Data) -> tuple[tuple[str, Split], tuple[str, Split]]:
+    return ("train", data.train), ("test", data.test)
+
+
+def _check(name: str, data: Data) -> None:
+    if not isinstance(data, Data):
+        raise BadInput(f"dataset '{name}' failed: read() gave a {type(data).__name__}; wanted a Data")
+    K = len(data.classes)
+    if K < 2:
+        raise BadInput(f"{name}: it has {K} classes; wanted at least two")
+    for which, split in (("training", data.train), ("test", data.test)):
+        if split.images.dtype != np.uint8 or split.images.ndim != 4 or split.images.shape[-1] not in (1, 3):
+            found = f"{split.images.dtype} {split.images.shape}"
+            raise BadInput(f"{name}: its {which} images are {found}; wanted uint8 (N, H, W, C) with C 1 or 3")
+        if len(split.images) != len(split.labels) or not len(split):
+            raise BadInput(f"{name}: {len(split.images)} {which} images and {len(split.labels)} labels")
+        _check_labels(f"{name}: its {which} labels", split.labels, len(split), K)
+        votes = split.votes
+        if votes is not None and (votes.shape != (len(split), K) or not np.issubdtype(votes.dtype, np.integer)):
+            raise BadInput(f"{name}: its {which} votes are {votes.dtype} {votes.shape}; wanted whole numbers {(len(split), K)}")
+        if votes is not None and votes.min() < 0:
+            raise BadInput(f"{name}: some of its {which} votes are negative; wanted counts")
+    shapes = data.train.images.shape[1:], data.test.images.shape[1:]
+    if shapes[0] != shapes[1]:
+        raise BadInput(f"{name}: its training images are {shapes[0]} and its test images {shapes[1]}; wanted one shape")
+    if not isinstance(data.notes, tuple):
+        raise BadInput(f"{name}: its notes are a {type(data.notes).__name__}; wanted a tuple of lines")
+    for kind, labels in data.human_labels.items():
+        if not re.fullmatch(f"{HUMAN}(-[a-z0-9-]+)?", kind):
+            raise BadInput(f"{name}: its human labels are called '{kind}'; wanted {HUMAN}, or {HUMAN}-NAME")
+        _check_labels(f"{name}: its labels of kind {kind}", labels, len(data.train), K)
+
+
+def _check_labels(what: str, labels: NDArray[np.int64], count: int, num_classes: int) -> None:
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise BadInput(f"{what} are {labels.dtype} {labels.shape}; wanted whole numbers ({count},)")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise BadInput(f"{what} lie outside 0 to {num_classes - 1}")
+
+
+def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation (C,) of images (N, H, W, C), in units of the full range."""
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for block in _blocks(images):
+        counts += [np.bincount(block[..., channel].ravel(), minlength=256) for channel in range(images.shape[-1])]
+    values = np.arange(256) / 255
+    means: list[float] = []
+    stds: list[float] = []
+    for count in counts:
+        share = count / count.sum()
+        means.append(float(share @ values))
+        stds.append(math.sqrt(max(float(share @ values**2) - means[-1] ** 2, 1e-8)))
+    return np.array(means, np.float32), np.array(stds, np.float32)

@@ -1,0 +1,1 @@
+"""The commands: each reads its options and calls a function that a Python user can call too."""

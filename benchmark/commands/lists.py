@@ -1,0 +1,38 @@
+"""`list`: what can be named on the command line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from ..contract.errors import unknown
+from .arguments import as_json_text, path_of
+
+
+def list_(
+    what: Annotated[str, typer.Argument(metavar="methods|datasets|noises|backbones")],
+    plugin: Annotated[list[str] | None, Option(help="A Python file with methods or datasets; repeatable.")] = None,
+    json_: Annotated[bool, Option("--json", help="An array of objects.")] = False,
+) -> None:
+    """List what there is, with citation and one line each."""
+    from ..listing import LISTINGS
+
+    if what not in LISTINGS:
+        raise unknown("list", what, LISTINGS)
+    rows, broken = LISTINGS[what]([path_of("--plugin", p) for p in plugin or []])
+    if json_:
+        print(as_json_text(rows))
+    else:
+        names = [row["name"] + (" †" if row.get("privilege") else "") for row in rows]
+        width = max(map(len, names), default=0)
+        for name, row in zip(names, rows, strict=True):
+            print(f"{name:<{width}}  {row['summary']}")
+            if row["citation"]:
+                print(f"{'':<{width}}  {row['citation']}")
+        if any(name.endswith("†") for name in names):
+            print("† is told more than the given labels, and is no competitor")
+    for name, reason in broken.items():
+        print(f"{name}: cannot be used: {reason}", file=sys.stderr)

@@ -1,0 +1,112 @@
+"""Images from files: decoded once, with all cores, and named where they cannot be."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BadInput
+
+Box = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels of the file's image."""
+
+
+def decode(
+    paths: Sequence[Path], side: int, channels: int, boxes: Sequence[Box] | None = None, into: Path | None = None
+) -> NDArray[np.uint8]:
+    """Images (N, side, side, channels) from files, or from boxes of them; mapped to the file `into`, else in memory.
+
+    An image of another shape is scaled to cover the square, and its middle is taken. What a camera noted of its rotation is
+    followed, before a box is cut out. Transparency is dropped, and of 16 bits the higher eight are kept. Raises BadInput, which
+    names the file, for an image that is missing or cannot be decoded whole.
+    """
+    shape = (len(paths), side, side, channels)
+    images: NDArray[np.uint8] = np.lib.format.open_memmap(into, "w+", np.uint8, shape) if into else np.empty(shape, np.uint8)
+
+    def one(k: int) -> None:
+        images[k] = decode_one(paths[k], side, channels, boxes[k] if boxes else None)
+
+    # Threads are enough: PIL decodes without the interpreter lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool, _progress(len(paths)) as advance:
+        for _ in pool.map(one, range(len(paths))):
+            advance()
+    return images
+
+
+def decode_one(path: Path, side: int, channels: int, box: Box | None = None) -> NDArray[np.uint8]:
+    """One image (side, side, channels), as `decode` says."""
+    from PIL import Image, ImageOps
+
+    picture = _opened(path, "L" if channels == 1 else "RGB")
+    if box is not None:
+        left, top, right, bottom = box
+        if not (max(left, 0) < min(right, picture.width) and max(top, 0) < min(bottom, picture.height)):
+            raise BadInput(f"{path}: the box {box} holds none of its {picture.width}x{picture.height} pixels")
+        picture = picture.crop(box)  # black, where the box is larger than the image
+    if picture.size != (side, side):
+        picture = ImageOps.fit(picture, (side, side), Image.Resampling.BILINEAR)
+    return np.asarray(picture, np.uint8).reshape(side, side, channels)
+
+
+def _opened(path: Path, mode: str) -> Any:
+    """A file's image, decoded whole, upright and in the mode. Raises BadInput, which names the file."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            picture: Image.Image = opened
+            with suppress(Exception):  # a note on the rotation that cannot be read makes no image unreadable
+                picture = ImageOps.exif_transpose(opened)
+            return _eight_bits(picture).convert(mode)
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing") from None
+    except Exception as error:  # PIL's decoders raise types of their own
+        raise BadInput(f"{path} cannot be decoded: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """Why PIL could not read a file, in one line; it would name the file once more where it knows no such format."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image of a known format"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _eight_bits(picture: Any) -> Any:
+    """The picture with at most eight bits a channel: PIL's own conversion would cut 16 bits off at white."""
+    from PIL import Image
+
+    if picture.mode == "F":
+        raise ValueError("its pixels are fractions; wanted 8 or 16 bits")
+    if picture.mode.startswith("I"):
+        values = np.asarray(picture)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise ValueError(f"its pixels go from {values.min()} to {values.max()}; wanted 8 or 16 bits")
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if picture.mode == "P" and "transparency" in picture.info:
+        return picture.convert("RGBA")  # as PIL asks for, in a warning
+    return picture
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Any]:
+    """Gives what is called once an image; a bar on a terminal, where there are many."""
+    if count < 1000 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("decoding images", total=count)
+        yield lambda: bar.advance(task)

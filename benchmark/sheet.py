@@ -1,0 +1,47 @@
+"""A contact sheet: images of each class side by side, to see what a dataset holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .contract.dataset import Split
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MARGIN, SMALLEST = 130, 48
+"""Pixels of the names' column; the least side of an image on the sheet."""
+MOST_CLASSES = 50
+
+
+def contact_sheet(split: Split, classes: tuple[str, ...], columns: int = 10) -> Image:
+    """A row for each class (the first 50) with `columns` of its images.
+
+    Where humans voted, from those that they agree on to those that they do not; else spread over the whole split.
+    """
+    from PIL import Image, ImageDraw
+
+    height, width = split.images.shape[1:3]
+    scale = max(1, -(-SMALLEST // height))
+    height, width = height * scale, width * scale
+    shown = classes[:MOST_CLASSES]
+    sheet = Image.new("RGB", (MARGIN + columns * width, len(shown) * height), "white")
+    pen = ImageDraw.Draw(sheet)
+    for row, name in enumerate(shown):
+        pen.text((4, row * height + height // 2 - 7), _label(row, name), fill="black", font_size=13)
+        members = np.flatnonzero(split.labels == row)
+        if split.votes is not None:
+            shares = split.votes[members, row] / np.maximum(1, split.votes[members].sum(axis=1))
+            members = members[np.argsort(-shares, kind="stable")]
+        for column, index in enumerate(members[np.linspace(0, len(members) - 1, columns).astype(int)] if len(members) else ()):
+            pixels = split.images[index]
+            picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+            sheet.paste(picture.resize((width, height), Image.Resampling.BICUBIC), (MARGIN + column * width, row * height))
+    return sheet
+
+
+def _label(number: int, name: str) -> str:
+    """A class's name, where the font has letters for it."""
+    return name[:18] if name.isascii() else f"class {number}"

@@ -1,0 +1,99 @@
+"""What a sweep takes from outside: its dataset, prepared, and the labels that noise makes of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..cache import prepare
+from ..contract.config import changed_options
+from ..contract.dataset import Dataset
+from ..contract.errors import BadInput, need_folder, told
+from ..contract.registry import Plugins
+from ..data import Prepared, load
+from ..noise import Facts, Noise, is_drawn, make, source_of
+from ..spec import DatasetSpec, RunSpec
+from .sweep import Sweep, checked_options
+
+
+class Outer(NamedTuple):
+    """The dataset that images from outside come from."""
+
+    cache: Path
+    spec: DatasetSpec
+
+
+def data_root(given: str | None) -> Path | None:
+    """--data-root, or $BENCHMARK_DATA, of which a dataset that needs it says what is missing. Raises BadInput."""
+    if given:
+        need_folder("--data-root", Path(given))
+    root = given or os.environ.get("BENCHMARK_DATA")
+    return Path(root) if root else None
+
+
+def dataset_of(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Dataset]:
+    """A dataset's spec with checked options, and the dataset. Raises BadInput."""
+    kind = plugins.datasets[spec.name]
+    config = checked_options(spec.name, kind.Config, spec.options)
+    try:
+        dataset = kind(config, root)
+    except BadInput:
+        raise
+    except Exception as error:  # a plugin's own fault, and named as such
+        raise BadInput(f"dataset '{spec.name}' failed: {told(error)}") from None
+    return replace(spec, options=changed_options(config)), dataset
+
+
+def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Path, Prepared]:
+    """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
+    spec, dataset = dataset_of(plugins, spec, root)
+    cache = prepare(dataset)
+    return spec, cache, load(cache, spec)
+
+
+def facts_of(
+    plugins: Plugins, spec: DatasetSpec, data: Prepared, kind: str, source: DatasetSpec | None, root: Path | None
+) -> tuple[Facts, Outer | None]:
+    """What noise of a kind is made of, with the dataset that images from outside come from, where any do. Raises BadInput."""
+    train = data.data.train
+    facts = Facts(
+        dataset=spec.label,
+        dataset_sha256=data.sha256,
+        labels=np.asarray(train.labels),
+        classes=data.data.classes,
+        images=train.images,
+        votes=train.votes,
+        names=None if train.names is None else train.names.tolist(),
+        human_labels=data.data.human_labels,
+        mistakes=data.data.mistakes,
+    )
+    if source is None:
+        return facts, None
+    if source.name == spec.name:
+        raise BadInput(f"noise kind '{kind}': images from outside cannot come from the dataset itself")
+    source, cache, images = prepared(plugins, source, root)
+    return replace(facts, source_count=len(images.data.train), source_sha256=images.sha256), Outer(cache, source)
+
+
+class Noises:
+    """The noises of a sweep, each made once."""
+
+    def __init__(self, plugins: Plugins, sweep: Sweep, spec: DatasetSpec, data: Prepared):
+        self.kind = sweep.noise_kind
+        self.notes: list[str] = []
+        name = source_of(self.kind)
+        source = DatasetSpec.parse(name, sweep.options.get(name, {})) if name else None
+        self._facts, self.outer = facts_of(plugins, spec, data, self.kind, source, data_root(sweep.data_root))
+        self._made: dict[tuple[float | None, Path | None, int | None], Noise] = {}
+
+    def of(self, spec: RunSpec, file: Path | None) -> Noise:
+        """The noise of a run. Raises BadInput."""
+        which = spec.noise_rate, file, spec.seed if is_drawn(self.kind) else None
+        if which not in self._made:
+            self._made[which], notes = make(self.kind, spec.noise_rate, spec.seed, replace(self._facts, file=file))
+            self.notes += [note for note in notes if note not in self.notes]
+        return self._made[which]
