@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +16,6 @@ from .arguments import as_json_text, path_of, set_options
 
 if TYPE_CHECKING:
     from ..contract.dataset import Dataset
-    from ..contract.registry import Plugins
-    from ..noise import Facts
     from ..spec import DatasetSpec
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset; see list datasets.")]
@@ -123,38 +120,10 @@ def dataset_at(
     name: str, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
 ) -> tuple[DatasetSpec, Dataset]:
     """The dataset that a command line names. Raises BadInput."""
-    from ..sweep.inputs import dataset_of
-
-    plugins, spec, root = _named(name, data_root, set_, plugin)
-    return dataset_of(plugins, spec, root)
-
-
-def facts_at(
-    name: str,
-    data_root: str | None,
-    set_: list[str] | None,
-    plugin: list[str] | None,
-    kind: str,
-    file: str | None,
-) -> Facts:
-    """What noise of a kind is made of, for the dataset that a command line names. Raises BadInput."""
-    from ..noise import source_of
-    from ..spec import DatasetSpec
-    from ..sweep.inputs import facts_of, prepared
-
-    plugins, spec, root = _named(name, data_root, set_, plugin)
-    spec, _, data = prepared(plugins, spec, root)
-    other = source_of(kind)
-    facts, _ = facts_of(plugins, spec, data, kind, DatasetSpec.parse(other, {}) if other else None, root)
-    return replace(facts, file=None if file is None else Path(path_of("--noise-file", file)))
-
-
-def _named(
-    name: str, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
-) -> tuple[Plugins, DatasetSpec, Path | None]:
     from ..contract.registry import load_plugins
     from ..spec import DatasetSpec
     from ..sweep.inputs import data_root as root_of
+    from ..sweep.inputs import dataset_of
 
     plugins = load_plugins([path_of("--plugin", file) for file in plugin or []])
     options = set_options(set_) or {}
@@ -162,4 +131,4 @@ def _named(
     for other in options:
         if other != spec.name:
             raise BadInput(f"--set {other}.…: this is about {spec.name}")
-    return plugins, spec, root_of(data_root and path_of("--data-root", data_root))
+    return dataset_of(plugins, spec, root_of(data_root and path_of("--data-root", data_root)))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 
 from ..contract.errors import BadInput, need_file
-from ..noise import FILE, Noise, list_text, make, read_artefact, takes_rate
-from .arguments import path_of, plain_number, whole_number
-from .data import Plugin, Root, Set, facts_at
+from ..noise import FILE, Noise, list_text, read_artefact, source_of, takes_rate
+from .arguments import path_of, plain_number, set_options, whole_number
+from .data import Plugin, Root, Set
 
 Target = Annotated[str, Option("--out", help="The file to write.")]
 Which = Annotated[str, Option("--dataset", help="NAME or NAME@COUNT.")]
@@ -25,24 +25,22 @@ def noise_make(
     noise_kind: Annotated[str, Option(help="See list noises.")] = "symmetric",
     noise: Annotated[float | None, Option(parser=plain_number, metavar="PERCENT", help="For kinds that take a rate.")] = None,
     seed: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Default 0.")] = None,
-    noise_file: Annotated[str | None, Option(help="With --noise-kind confusion: the matrix.")] = None,
+    noise_file: Annotated[str | None, Option(help="The labels of --noise-kind file, the matrix of confusion.")] = None,
     data_root: Root = None,
     set_: Set = None,
     plugin: Plugin = None,
 ) -> None:
     """Make noisy labels for a dataset, the same that a sweep would make, and write them as an artefact."""
-    file = _target(out, ".npz")
-    if takes_rate(noise_kind) != (noise is not None):
-        raise BadInput(f"--noise: the noise kind '{noise_kind}' {'needs a rate' if noise is None else 'brings its own rate'}")
-    if noise is not None and not 0 <= noise <= 100:
-        raise BadInput(f"--noise {noise:g}: wanted percent, from 0 to 100")
-    seed = seed or 0
+    target, seed = _target(out, ".npz"), seed or 0
+    if takes_rate(noise_kind) and noise is None:
+        raise BadInput(f"--noise: the noise kind '{noise_kind}' needs a rate")
     if not 0 <= seed < 2**32:
         raise BadInput(f"--seed {seed}: wanted a whole number from 0")
-    facts = facts_at(dataset, data_root, set_, plugin, noise_kind, noise_file)
-    made, notes = make(noise_kind, None if noise is None else noise / 100, seed, facts)
-    _write(file, made.to_bytes(), notes)
-    print(f"{file}: {_about(made)}")
+    rated = {} if noise is None else {"noise": [noise]}
+    given = {"dataset": dataset, "noise_kind": noise_kind, "seeds": [seed], **rated}
+    made, _, notes = _of_a_sweep(given, noise_file, data_root, set_, plugin)
+    _write(target, made.to_bytes(), notes)
+    print(f"{target}: {_about(made)}")
 
 
 def noise_show(artefact: Artefact) -> None:
@@ -73,9 +71,8 @@ def noise_export(
     if first not in (0, 1):
         raise BadInput(f"--first {first}: wanted 0 or 1")
     file = _target(out, ".txt")
-    facts = facts_at(dataset, data_root, set_, plugin, FILE, artefact)
-    noise, notes = make(FILE, None, 0, facts)
-    _write(file, list_text(noise.given, facts.names, first if facts.names else 0).encode(), notes)
+    noise, names, notes = _of_a_sweep({"dataset": dataset, "noise_kind": FILE}, artefact, data_root, set_, plugin)
+    _write(file, list_text(noise.given, names, first if names else 0).encode(), notes)
     print(f"{file}: {len(noise.given)} labels")
 
 
@@ -89,10 +86,33 @@ def noise_import(
 ) -> None:
     """Turn a text list, as papers exchange them, into an artefact."""
     file = _target(out, ".npz")
-    facts = facts_at(dataset, data_root, set_, plugin, FILE, labels)
-    noise, notes = make(FILE, None, 0, facts)
+    noise, _, notes = _of_a_sweep({"dataset": dataset, "noise_kind": FILE}, labels, data_root, set_, plugin)
     _write(file, noise.to_bytes(), notes)
     print(f"{file}: {_about(noise)}")
+
+
+def _of_a_sweep(
+    given: dict[str, Any], noise_file: str | None, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
+) -> tuple[Noise, list[str] | None, list[str]]:
+    """The noise that a sweep of one run has, the names of the images, and what a user should be told. Raises BadInput."""
+    from ..contract.registry import load_plugins
+    from ..sweep import inputs
+    from ..sweep.sweep import checked_sweep
+
+    given |= {
+        "noise_files": None if noise_file is None else [path_of("--noise-file", noise_file)],
+        "data_root": data_root and path_of("--data-root", data_root),
+        "options": set_options(set_),
+    }
+    sweep = checked_sweep({name: value for name, value in given.items() if value is not None}, given)
+    of = {sweep.dataset_spec().name, source_of(sweep.noise_kind)}
+    for name in sweep.options.keys() - of:
+        raise BadInput(f"--set {name}.…: this is about {sweep.dataset_spec().name}")
+    plugins = load_plugins([path_of("--plugin", file) for file in plugin or []])
+    spec, _, data = inputs.prepared(plugins, sweep.dataset_spec(), inputs.data_root(sweep.data_root))
+    noises = inputs.Noises(plugins, sweep, spec, data)
+    run, file = next(sweep.runs())
+    return noises.of(run, file), noises.names, noises.notes
 
 
 def _about(noise: Noise) -> str:
@@ -113,7 +133,7 @@ def _target(out: str, ending: str) -> Path:
     return file
 
 
-def _write(file: Path, content: bytes, notes: tuple[str, ...]) -> None:
+def _write(file: Path, content: bytes, notes: list[str]) -> None:
     from ..store import write_whole
 
     for note in notes:

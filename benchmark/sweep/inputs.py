@@ -55,40 +55,34 @@ def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[Da
     return spec, cache, load(cache, spec)
 
 
-def facts_of(
-    plugins: Plugins, spec: DatasetSpec, data: Prepared, kind: str, source: DatasetSpec | None, root: Path | None
-) -> tuple[Facts, Outer | None]:
-    """What noise of a kind is made of, with the dataset that images from outside come from, where any do. Raises BadInput."""
-    train = data.data.train
-    facts = Facts(
-        dataset=spec.label,
-        dataset_sha256=data.sha256,
-        labels=np.asarray(train.labels),
-        classes=data.data.classes,
-        images=train.images,
-        votes=train.votes,
-        names=None if train.names is None else train.names.tolist(),
-        human_labels=data.data.human_labels,
-        mistakes=data.data.mistakes,
-    )
-    if source is None:
-        return facts, None
-    if source.name == spec.name:
-        raise BadInput(f"noise kind '{kind}': images from outside cannot come from the dataset itself")
-    source, cache, images = prepared(plugins, source, root)
-    return replace(facts, source_count=len(images.data.train), source_sha256=images.sha256), Outer(cache, source)
-
-
 class Noises:
     """The noises of a sweep, each made once."""
 
     def __init__(self, plugins: Plugins, sweep: Sweep, spec: DatasetSpec, data: Prepared):
         self.kind = sweep.noise_kind
         self.notes: list[str] = []
-        name = source_of(self.kind)
-        source = DatasetSpec.parse(name, sweep.options.get(name, {})) if name else None
-        self._facts, self.outer = facts_of(plugins, spec, data, self.kind, source, data_root(sweep.data_root))
+        self.outer: Outer | None = None  #: where images from outside come from
         self._made: dict[tuple[float | None, Path | None, int | None], Noise] = {}
+        train = data.data.train
+        self.names = None if train.names is None else train.names.tolist()  #: of the training images
+        self._facts = Facts(
+            dataset=spec.label,
+            dataset_sha256=data.sha256,
+            labels=np.asarray(train.labels),
+            classes=data.data.classes,
+            images=train.images,
+            votes=train.votes,
+            names=self.names,
+            human_labels=data.data.human_labels,
+            mistakes=data.data.mistakes,
+        )
+        if name := source_of(self.kind):
+            if name == spec.name:
+                raise BadInput(f"noise kind '{self.kind}': images from outside cannot come from the dataset itself")
+            source = DatasetSpec.parse(name, sweep.options.get(name, {}))
+            source, cache, images = prepared(plugins, source, data_root(sweep.data_root))
+            self.outer = Outer(cache, source)
+            self._facts = replace(self._facts, source_count=len(images.data.train), source_sha256=images.sha256)
 
     def of(self, spec: RunSpec, file: Path | None) -> Noise:
         """The noise of a run. Raises BadInput."""

@@ -14,7 +14,7 @@ from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
 from ..data import Prepared
 from ..fingerprint import code_fingerprint
-from ..noise import Noise
+from ..noise import Noise, source_of
 from ..spec import PROTOCOL, Recipe
 from ..store import PlannedRun
 from .inputs import Noises, Outer, data_root, prepared
@@ -135,7 +135,7 @@ def _recipe(sweep: Sweep, method: type[Method]) -> Recipe:
 
 
 def _check_options_used(sweep: Sweep, plugins: Plugins) -> None:
-    used = {*sweep.methods, sweep.dataset_spec().name}
+    used = {*sweep.methods, sweep.dataset_spec().name, *filter(None, [source_of(sweep.noise_kind)])}
     for name in sweep.options:
         if name not in used:
             if name in plugins.methods.plugins or name in plugins.datasets.plugins:
