@@ -22,7 +22,7 @@ from .contract.config import changed_options
 from .contract.dataset import Data, Dataset, Split
 from .contract.errors import BadInput, told
 from .fingerprint import code_fingerprint
-from .noise import HUMAN
+from .noise import ASYMMETRIC, EXACT, HUMAN
 
 FORMAT = 3
 """Of the cache; raised when its files change."""
@@ -48,13 +48,14 @@ def prepare(dataset: Dataset) -> Path:
         folder = cache_root() / f"{dataset.name}-{_fingerprint(dataset)[:16]}"
         if not folder.is_dir():
             with _beside(folder) as part:
-                dataset.scratch = part / "scratch"
-                dataset.scratch.mkdir()
-                data = dataset.read()
+                data = _read(dataset, part / "scratch")
                 _check(dataset.name, data)
-                _write(dataset, data, part)
-                shutil.rmtree(dataset.scratch)
-                _put_in_place(part, folder)
+                try:
+                    _write(dataset, data, part)
+                    shutil.rmtree(part / "scratch")
+                    _put_in_place(part, folder)
+                except OSError as error:
+                    raise BadInput(f"the cache {folder} cannot be written ({error.strerror})") from None
     except BadInput:
         raise
     except KeyboardInterrupt:
@@ -109,10 +110,18 @@ def _beside(folder: Path) -> Iterator[Path]:
         ) from None
     try:
         yield part
-    except OSError as error:
-        raise BadInput(f"the cache {folder} cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _read(dataset: Dataset, scratch: Path) -> Data:
+    """What a dataset reads, with a folder for what is too large for the memory; the folder is its only for that time."""
+    scratch.mkdir()
+    dataset.scratch = scratch
+    try:
+        return dataset.read()
+    finally:
+        dataset.scratch = None
 
 
 def _put_in_place(part: Path, folder: Path) -> None:
@@ -181,9 +190,16 @@ def _check(name: str, data: Data) -> None:
             raise BadInput(f"{name}: its {which} votes are {votes.dtype} {votes.shape}; wanted whole numbers {(len(split), K)}")
         if votes is not None and votes.min() < 0:
             raise BadInput(f"{name}: some of its {which} votes are negative; wanted counts")
+        if split.names is not None and split.names.shape != (len(split),):
+            raise BadInput(f"{name}: its {which} names are {split.names.shape}; wanted {(len(split),)}")
     shapes = data.train.images.shape[1:], data.test.images.shape[1:]
     if shapes[0] != shapes[1]:
         raise BadInput(f"{name}: its training images are {shapes[0]} and its test images {shapes[1]}; wanted one shape")
+    for kind, matrix in data.mistakes.items():
+        if not re.fullmatch(f"{ASYMMETRIC}(-[a-z0-9-]+)?(?<!{EXACT})", kind):
+            raise BadInput(f"{name}: a map of its mistakes is called '{kind}'; wanted {ASYMMETRIC}, or {ASYMMETRIC}-NAME")
+        if matrix.shape != (K, K) or not np.isfinite(matrix).all() or matrix.min() < 0 or matrix.diagonal().any():
+            raise BadInput(f"{name}: its map '{kind}' is {matrix.shape}; wanted shares {(K, K)} of the other classes")
     if not isinstance(data.notes, tuple):
         raise BadInput(f"{name}: its notes are a {type(data.notes).__name__}; wanted a tuple of lines")
     for kind, labels in data.human_labels.items():

@@ -100,7 +100,7 @@ def recipe(
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Which images: `cifar10`, or `cifar10@10k`, a stratified subset of its training images, or `cifar10@lt50`, a long tail."""
+    """Which images: a dataset's, or a stratified subset of its training images, or a long tail of them."""
 
     name: str
     subset: int | None = None
@@ -118,7 +118,7 @@ class DatasetSpec:
 
     @property
     def label(self) -> str:
-        """As in tables: `ferplus[classes=8]@10k`."""
+        """As in tables: `ferplus[classes=8]@10k`; `@lt50` at its end says that the imbalance is 50."""
         options = f"[{','.join(f'{k}={v}' for k, v in self.options.items())}]" if self.options else ""
         tail = "" if self.imbalance is None else f"@lt{self.imbalance:g}"
         if self.subset is None:

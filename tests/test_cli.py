@@ -92,11 +92,13 @@ def test_a_command_may_take_a_part_of_a_files_sweep(call, tiny_plugin, tmp_path)
     """What belongs to the rest stays away: options of other methods, rates of another noise."""
     file = tmp_path / "s.toml"
     settings = f'dataset = "tiny"\nmethods = ["ce", "scn"]\nnoise = [20]\nplugins = ["{tiny_plugin}"]\n'
-    file.write_text(settings + "[options.scn]\nbeta = 0.5\n[options.tiny]\n")
+    file.write_text(settings + "[options.scn]\nbeta = 0.5\n[options.tiny]\ntrain = 48\n")
     words = ["run", "--config", file, "--out", tmp_path / "o", "--dry-run", "--json"]
     assert [row["run"] for row in json.loads(call(*words, "--methods", "ce")[1])] == ["ce, symmetric 20 %, seed 0"]
     assert json.loads(call(*words, "--methods", "scn")[1])[0]["run"] == "scn[beta=0.5], symmetric 20 %, seed 0"
     assert json.loads(call(*words, "--noise-kind", "human", "--methods", "ce")[1])[0]["run"] == "ce, human, seed 0"
+    assert "scn[beta=0.5], symmetric 20 %, seed 0" in [row["run"] for row in json.loads(call(*words, "--methods", "all")[1])]
+    assert json.loads(call(*words, "--dataset", "digits", "--methods", "ce")[1])[0]["run"] == "ce, symmetric 20 %, seed 0"
 
 
 def test_a_dry_run_says_what_a_run_would(call, tiny_plugin, tmp_path):

@@ -108,6 +108,28 @@ def test_a_damaged_cache_is_named_with_its_cure(root: Path, damage: str):
         load(folder, DatasetSpec("counting"))
 
 
+def test_a_reader_that_cannot_read_is_not_taken_for_a_cache_that_cannot_be_written(root: Path):
+    class Unreadable(Counting):
+        def read(self):
+            raise PermissionError(13, "not yours", "pixels")
+
+    with pytest.raises(BadInput, match="dataset 'counting' failed: PermissionError"):
+        prepare(Unreadable(Options(), root))
+
+
+def test_the_scratch_folder_is_a_readers_for_the_time_of_its_reading(root: Path):
+    class Scratching(Counting):
+        def read(self):
+            assert self.scratch is not None
+            (self.scratch / "large.npy").write_bytes(b"")
+            return super().read()
+
+    dataset = Scratching(Options(), root)
+    folder = prepare(dataset)
+    assert dataset.scratch is None
+    assert not (folder / "scratch").exists()
+
+
 def test_a_missing_source_is_bad_input(root: Path):
     (root / "pixels").unlink()
     with pytest.raises(BadInput, match="cannot be read"):
@@ -226,12 +248,18 @@ class Wrong(Dataset):
             "negative votes": np.full((6, 2), -1),
             "broken votes": np.full((6, 2), np.nan),
         }.get(self.config.bad)
-        split = Split(np.zeros((6, 2, 2, 1), np.uint8), labels + 0.5 if self.config.bad == "float" else labels, votes)
+        names = np.array(["a", "b", "c"]) if self.config.bad == "names" else None
+        split = Split(np.zeros((6, 2, 2, 1), np.uint8), labels + 0.5 if self.config.bad == "float" else labels, votes, names)
+        maps = {
+            "name of a map": {"asymmetric-a-exact": np.zeros((2, 2))},
+            "shape of a map": {"asymmetric": np.zeros((3, 3))},
+            "own class in a map": {"asymmetric": np.eye(2)},
+        }.get(self.config.bad, {})
         human = {"short": [0, 1], "range": [0, 1, 0, 1, 0, 9]}.get(self.config.bad)
         named = {"human name": "people", "human path": "human-../x"}.get(self.config.bad)
         humans = {} if human is None else {"human": np.array(human)}
         humans |= {named: labels} if named else {}
-        return Data(split, split, ("a", "b"), humans, "a note" if self.config.bad == "notes" else ())
+        return Data(split, split, ("a", "b"), humans, "a note" if self.config.bad == "notes" else (), maps)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +274,10 @@ class Wrong(Dataset):
         ("human name", "called 'people'"),
         ("human path", "called 'human-../x'"),
         ("notes", "notes are a str"),
+        ("names", "names are (3,)"),
+        ("name of a map", "called 'asymmetric-a-exact'"),
+        ("shape of a map", "its map 'asymmetric' is (3, 3)"),
+        ("own class in a map", "wanted shares (2, 2) of the other classes"),
     ],
 )
 def test_what_does_not_fit_the_images_is_refused_before_it_is_kept(root: Path, bad: str, wanted: str):

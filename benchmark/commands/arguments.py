@@ -64,9 +64,13 @@ def path_of(option: str, text: str) -> str:
 def merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The settings of a file with those of the command line before them; options are merged one by one.
 
-    What belongs to a setting that the command line replaces goes with it: the options of other methods, another noise's rates.
+    What belongs to a setting that the command line replaces goes with it: options of other methods and of another dataset,
+    rates and files of another noise.
     """
-    entry, left = dict(entry), set(entry.get("methods", ())) - set(given.get("methods", entry.get("methods", ())))
+    entry, methods = dict(entry), given.get("methods", ["all"])
+    left = set() if "all" in methods else set(entry.get("methods", ())) - set(methods)
+    if "dataset" in given:
+        left |= {str(entry.get("dataset", "")).partition("@")[0]} - {given["dataset"].partition("@")[0]}
     if "noise_kind" in given and given["noise_kind"] != entry.get("noise_kind"):
         entry.pop("noise", None)
         entry.pop("noise_files", None)

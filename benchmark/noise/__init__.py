@@ -2,7 +2,9 @@
 
 from .artefact import OUTSIDE, Header, Noise, Outside, frozen, judged_by, read_artefact
 from .kinds import (
+    ASYMMETRIC,
     CONFUSION,
+    EXACT,
     FILE,
     HUMAN,
     OPEN_SET,
@@ -18,6 +20,7 @@ from .kinds import (
 from .lists import list_text
 
 __all__ = [
-    "CONFUSION", "FILE", "HUMAN", "OPEN_SET", "OUTSIDE", "Facts", "Header", "Noise", "Outside", "brings_file", "file_kind",
-    "frozen", "is_drawn", "judged_by", "list_text", "listed", "make", "read_artefact", "source_of", "takes_rate",
+    "ASYMMETRIC", "CONFUSION", "EXACT", "FILE", "HUMAN", "OPEN_SET", "OUTSIDE", "Facts", "Header", "Noise", "Outside",
+    "brings_file", "file_kind", "frozen", "is_drawn", "judged_by", "list_text", "listed", "make", "read_artefact",
+    "source_of", "takes_rate",
 ]  # fmt: skip

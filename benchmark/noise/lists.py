@@ -53,7 +53,7 @@ def _by_name(
     given = np.full(len(names), -1, np.int64)
     elsewhere = 0
     first = first_label(file, labels, num_classes)
-    _check_range(file, labels - first, num_classes)
+    _check_range(file, labels, num_classes, first)
     for (name, _), label in zip(rows, labels - first, strict=True):
         k = place.get(plain_name(name))
         if k is None:
@@ -99,7 +99,8 @@ def _numbers(file: Path, words: Sequence[str]) -> Labels:
     return np.array([int(word) for word in words], dtype=np.int64)
 
 
-def _check_range(file: Path, labels: Labels, num_classes: int) -> None:
-    if len(labels) and not (labels.min() >= 0 and labels.max() < num_classes):
-        row = int(np.argmax((labels < 0) | (labels >= num_classes)))
-        raise BadInput(f"noise file {file}: label {labels[row]} in place {row + 1}; wanted 0 to {num_classes - 1}")
+def _check_range(file: Path, labels: Labels, num_classes: int, first: int = 0) -> None:
+    last = first + num_classes - 1
+    if outside := np.flatnonzero((labels < first) | (labels > last)).tolist():
+        row = outside[0]
+        raise BadInput(f"noise file {file}: label {labels[row]} in place {row + 1}; wanted {first} to {last}")

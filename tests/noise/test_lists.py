@@ -67,6 +67,7 @@ def test_rows_of_test_images_are_not_used_and_that_is_told(tmp_path: Path):
         ("a.jpg 0\nb.jpg 1\nx/a.png 1\n", ["a.jpg", "b.jpg"], "x/a.png has two labels, 0 and 1"),
         ("a.jpg 1\nb.jpg 2\n", ["a.jpg", "b.jpg"], "does not tell whether they begin with 0 or 1"),
         ("a.jpg 0\nb.jpg 3\n", ["a.jpg", "b.jpg"], "label 3 in place 2"),
+        ("a.jpg 1\nb.jpg 4\n", ["a.jpg", "b.jpg"], "label 4 in place 2; wanted 1 to 3"),
         ("a.jpg happy\nb.jpg 3\n", ["a.jpg", "b.jpg"], "or a name and a label"),
     ],
 )
