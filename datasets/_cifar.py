@@ -14,6 +14,7 @@ from benchmark.contract import BadInput, Data, Dataset, Finding, Split
 
 from ._listed import needed
 from ._pickle import load_arrays
+from ._torchvision import fetch
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -79,13 +80,7 @@ class CIFARDataset(Dataset):
 
     def download(self) -> None:
         """Fetches the python version into the data root, where it is not there whole."""
-        from torchvision import datasets as official
-
-        try:
-            getattr(official, self.official)(self.folder(), download=True)
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise BadInput(f"{self.name} could not be downloaded into {self.root}: {reason}") from None
+        fetch(self.name, self.official, self.folder())
 
     def findings(self) -> Iterator[Finding]:
         """Every file that is missing or damaged; where none is, what the human labels lack, or images that are there twice."""

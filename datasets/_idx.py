@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmark.contract import BadInput, Data, Dataset, Finding, Split
 
 from ._listed import needed
+from ._torchvision import fetch
 
 SIDE = 28
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -50,13 +51,7 @@ class IdxDataset(Dataset):
 
     def download(self) -> None:
         """Fetches the files into the data root, where they are not there."""
-        from torchvision import datasets as official
-
-        try:
-            getattr(official, self.official)(self._root(), download=True)
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise BadInput(f"{self.name} could not be downloaded into {self.root}: {reason}") from None
+        fetch(self.name, self.official, self._root())
 
     def findings(self) -> Iterator[Finding]:
         """Every file that is missing or damaged; where none is, images that are there twice."""
