@@ -11,7 +11,7 @@ from .contract.dataset import Split
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MARGIN, SMALLEST = 130, 48
+MARGIN, SMALLEST = 130, 96
 """Pixels of the names' column; the least side of an image on the sheet."""
 MOST_CLASSES = 50
 
@@ -23,11 +23,11 @@ def contact_sheet(split: Split, classes: tuple[str, ...], columns: int = 10) -> 
     """
     from PIL import Image, ImageDraw
 
-    height, width = split.images.shape[1:3]
+    height, width, channels = split.images.shape[1:]
     scale = max(1, -(-SMALLEST // height))
     height, width = height * scale, width * scale
     shown = classes[:MOST_CLASSES]
-    sheet = Image.new("RGB", (MARGIN + columns * width, len(shown) * height), "white")
+    sheet = Image.new("L" if channels == 1 else "RGB", (MARGIN + columns * width, len(shown) * height), "white")
     pen = ImageDraw.Draw(sheet)
     for row, name in enumerate(shown):
         pen.text((4, row * height + height // 2 - 7), _label(row, name), fill="black", font_size=13)
@@ -37,7 +37,7 @@ def contact_sheet(split: Split, classes: tuple[str, ...], columns: int = 10) -> 
             members = members[np.argsort(-shares, kind="stable")]
         for column, index in enumerate(members[np.linspace(0, len(members) - 1, columns).astype(int)] if len(members) else ()):
             pixels = split.images[index]
-            picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+            picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
             sheet.paste(picture.resize((width, height), Image.Resampling.BICUBIC), (MARGIN + column * width, row * height))
     return sheet
 

@@ -110,7 +110,7 @@ def data_show(
     if data.mistakes:
         print(f"maps of mistakes: {', '.join(data.mistakes)}")
     try:
-        contact_sheet(data.test, data.classes).save(file)
+        contact_sheet(data.test, data.classes).save(file, optimize=True)
     except OSError as error:
         raise BadInput(f"--out {file}: it cannot be written ({error.strerror})") from None
     print(f"contact sheet: {file}")

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.sheet import MARGIN
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -64,7 +66,7 @@ def test_show_writes_the_card_the_counts_and_a_contact_sheet(call, root, tmp_pat
     assert "licence: your own" in out
     assert out.splitlines()[-2].split() == ["all", "10", "2"]
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (130 + 10 * 60, 2 * 60)
+        assert sheet.size == (MARGIN + 10 * 100, 2 * 100)  # of 20 pixels, five times as large
         assert len(sheet.getcolors(10_000_000)) > 100
 
 
