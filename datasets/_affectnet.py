@@ -15,8 +15,6 @@ from ._files import files_below, images_below, is_meant
 from ._listed import TEST, TRAIN, Row, whole
 from ._table import below, table_rows
 
-WITHOUT_BOX = 10**9
-"""Stands for the label of a row of a table that has no face box; `whole` gives no number as large."""
 EMPTY = "103/29a31ebf1567693f4644c8ba3476ca9a72ee07fe67a5860d98707a0a.jpg"
 """An image that training.csv names, and whose file is empty in the distribution."""
 IMAGES = "Manually_Annotated_Images"
@@ -78,10 +76,10 @@ class ByTable(Layout):
             if not name or path is None:
                 fault = fault or f"its image '{name[:60]}' lies not in {images}"
             box, fault_of_box = face_box(row)
-            if box is None and not fault_of_box and label is not None and label < 8:
-                label = WITHOUT_BOX
-            fault = fault or (fault_of_box if label is not None and label < 8 else "")
-            yield Row(split, path or images, label, where, box=box, fault=fault)
+            in_use = label is not None and label < 8
+            left_out = "without a face box" if in_use and box is None and not fault_of_box else ""
+            fault = fault or (fault_of_box if in_use else "")
+            yield Row(split, path or images, label, where, box=box, fault=fault, left_out=left_out)
 
 
 class ByArray(Layout):

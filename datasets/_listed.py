@@ -31,6 +31,7 @@ class Row:
     votes: Sequence[int] | None = None  #: all rows of a split have them, or none
     box: Box | None = None  #: all rows of a split have one, or none
     fault: str = ""  #: what else keeps it from being used, in words
+    left_out: str = ""  #: why its plugin does not use it, though nothing is wrong with it
 
 
 class ListedDataset(Dataset):

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Count
 
-from ._affectnet import EMPTY, WITHOUT_BOX, Layout, layout_of
+from ._affectnet import EMPTY, Layout, layout_of
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 from ._mistakes import expression_mistakes
 
 CLASSES = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 """By AffectNet's labels."""
-LEFT_OUT = {8: "none", 9: "uncertain", 10: "no face", WITHOUT_BOX: "without a face box"}
+LEFT_OUT = {8: "none", 9: "uncertain", 10: "no face"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class AffectNet(ListedDataset):
         reasons = LEFT_OUT | {label: name for label, name in enumerate(CLASSES) if label >= self.config.classes}
         for split in (TRAIN, TEST):
             for row in self._layout.rows(self._folder, split):
-                why = reasons.get(row.label) if row.label is not None and not row.fault else None
+                why = (row.left_out or reasons.get(row.label)) if row.label is not None and not row.fault else None
                 if why := why or without_content(row.path):
                     unused.append((row, why))
                 else:

@@ -87,10 +87,14 @@ def plain_name(name: str) -> str:
 
 
 def list_text(labels: Labels, names: Sequence[str] | None, first: int) -> str:
-    """Labels (N,) as a list: `NAME LABEL` a line, or the label alone where there are no names; labels begin with `first`."""
+    """Labels (N,) as a list: `NAME LABEL` a line, or the label alone where there are no names; labels begin with `first`.
+
+    Names are as SCN's lists have them, without RAF-DB's `_aligned`.
+    """
     if names is None:
         return "".join(f"{label + first}\n" for label in labels)
-    return "".join(f"{name} {label + first}\n" for name, label in zip(names, labels, strict=True))
+    plain = [plain_name(name) + PurePosixPath(name).suffix for name in names]
+    return "".join(f"{name} {label + first}\n" for name, label in zip(plain, labels, strict=True))
 
 
 def _numbers(file: Path, words: Sequence[str]) -> Labels:

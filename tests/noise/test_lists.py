@@ -52,6 +52,10 @@ def test_eacs_lists_have_whole_paths_and_labels_from_0_in_any_order(tmp_path: Pa
     assert read_list(written(tmp_path, text), NAMES, 5, 7)[0].tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_list_is_written_with_the_names_that_scns_lists_have():
+    assert list_text(np.array([6, 0]), NAMES[:2], 1) == "train_00001.jpg 7\ntrain_00002.jpg 1\n"
+
+
 def test_rows_of_test_images_are_not_used_and_that_is_told(tmp_path: Path):
     text = list_text(np.array([0, 1, 2, 3, 4]), NAMES, 0) + "test_0001.jpg 6\ntest_0002.jpg 1\n"
     labels, notes = read_list(written(tmp_path, text), NAMES, 5, 7)

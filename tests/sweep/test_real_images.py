@@ -50,3 +50,22 @@ def test_reference_labels_of_ferplus_give_80_percent(root: Path, tmp_path: Path)
     (row,) = rows(root, tmp_path, **given)
     assert row["acc_last"] >= 80
     assert row["vote_spearman"] > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "file", "filled"),
+    [
+        ("dlib-resnet29", "dlib_face_resnet29", "116 of the backbone's 116 tensors"),
+        ("torchvision/mobilenet_v2", "torchvision_mobilenet_v2_imagenet_nohead", "312 of the backbone's 312 tensors"),
+    ],
+)
+def test_pretrained_backbones_fine_tune(root: Path, tmp_path: Path, backbone: str, file: str, filled: str) -> None:
+    """Better in two epochs of 1,000 images than the share of the most frequent class, 34 %."""
+    weights = root / "weights" / f"{file}.safetensors"
+    if not (root / "fer2013").is_dir() or not weights.is_file():
+        pytest.skip(f"fer2013 or {weights.name} is not below BENCHMARK_DATA")
+    given = {"dataset": "ferplus@1k", "methods": ("ce",), "noise": (0,), "epochs": 2}
+    (row,) = rows(root, tmp_path, **given, backbone=backbone, pretrained=str(weights))
+    assert Store(tmp_path).plan()[0].weights_match == filled
+    assert row["acc_last"] > 40
