@@ -48,11 +48,13 @@ class Recipe:
         return self.name.partition("[")[0] == OWN
 
 
+FINE_TUNE = "fine-tune"
+"""The recipe of backbones that begin with pretrained weights, unless another is named: `common` at a rate that keeps them."""
 OWN = "paper"
 """The recipe that every method brings itself: `SGD_RECIPE` with the method's `own_recipe`, or `common` where it has none."""
 
 
-RECIPES: Mapping[str, Recipe] = {
+RECIPES: dict[str, Recipe] = {
     "common": Recipe(
         name="common",
         epochs=12,
@@ -73,6 +75,7 @@ RECIPES: Mapping[str, Recipe] = {
         balanced=False,
     ),
 }
+RECIPES[FINE_TUNE] = replace(RECIPES["common"], name=FINE_TUNE, lr=1e-4)
 
 SGD_RECIPE = replace(RECIPES["common"], name=OWN, optimizer="sgd", lr=0.1, weight_decay=5e-4)
 """What most papers' own recipes have in common, and so what each one's `own_recipe` starts from."""

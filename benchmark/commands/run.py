@@ -47,7 +47,9 @@ def run(
         int | None, Option(parser=whole_number, metavar="N", help="How many seeds: 3 means 0, 1, 2. Default 1.")
     ] = None,
     seed: Annotated[str | None, Option(help="Which seeds, with commas.")] = None,
-    recipe: Annotated[str | None, Option(help="How every method is trained: common, or paper (each by its own).")] = None,
+    recipe: Annotated[
+        str | None, Option(help="common, fine-tune (the usual with --pretrained), or paper (each its own).")
+    ] = None,
     epochs: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
     balanced: Annotated[

@@ -17,7 +17,7 @@ from ..contract.registry import load_plugins
 from ..data import Prepared, load, replace_images, stratified
 from ..fingerprint import code_fingerprint
 from ..noise import Noise, frozen, judged_by, read_artefact
-from ..score import accuracy, score_test, score_training, select
+from ..score import accuracy, score_test, score_training, select, wrong_label_fit
 from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
@@ -30,6 +30,8 @@ from .plan import Job
 from .sweep import checked_options
 
 FEATURE_IMAGES = 1000
+WATCHED = 500
+"""Training images with a wrong label, whose predictions each epoch tell how many of those labels have been learned by heart."""
 
 
 def execute(job: Job, root: Path, again: bool = False, each_epoch: Callable[[], None] = lambda: None) -> str:
@@ -74,7 +76,8 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     kept, held_out = _hold_out(given, spec)
     weights = load_weights(job.weights, spec.backbone) if job.weights else None
     shown = input_of(spec.backbone, weights)
-    sets = _Sets(data, given, kept, held_out, spec, device, shown)
+    reference = judged_by(np.asarray(data.data.train.labels), outside)
+    sets = _Sets(data, given, reference, kept, held_out, spec, device, shown)
     plugins = load_plugins(job.plugins)
     method = plugins.methods[spec.method]
     if code_fingerprint(method.__module__) != job.code:
@@ -108,11 +111,11 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     history = _resume(trainer, folder)
     reset_peak_memory(device)
     while trainer.finished < trainer.epochs:
-        history.append(_epoch(trainer, sets, data, given))
+        history.append(_epoch(trainer, sets, data, given, reference))
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
         each_epoch()
-    _finish(trainer, sets, data, noise, history, folder)
+    _finish(trainer, sets, data, given, reference, history, folder)
 
 
 def _privileged(data: Prepared, noise: Noise, kept: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
@@ -126,12 +129,16 @@ def _privileged(data: Prepared, noise: Noise, kept: NDArray[np.int64], device: t
 
 
 class _Sets:
-    """The same images thrice, as training, held-out and test set; only the first two know labels, the given ones."""
+    """The images as training, held-out and test set, and those of the training set that are watched.
+
+    Only the first two know labels, the given ones.
+    """
 
     def __init__(
         self,
         data: Prepared,
         given: NDArray[np.int64],
+        reference: NDArray[np.int64],
         kept: NDArray[np.int64],
         held_out: NDArray[np.int64] | None,
         spec: RunSpec,
@@ -150,6 +157,9 @@ class _Sets:
         self.train = DeviceSet(images, given, kept, augmentation=augmentation, **common)
         self.validation = None if held_out is None else DeviceSet(images, given, held_out, **common)
         self.test = DeviceSet(data.data.test.images, None, None, **common)
+        wrong = kept[given[kept] != reference[kept]]
+        self.watched = np.sort(numpy_stream(spec.seed, "watched").permutation(wrong)[:WATCHED])
+        self.wrong = DeviceSet(images[self.watched], None, None, **common) if len(wrong) else None
 
 
 def _hold_out(given: NDArray[np.int64], spec: RunSpec) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
@@ -161,13 +171,18 @@ def _hold_out(given: NDArray[np.int64], spec: RunSpec) -> tuple[NDArray[np.int64
     return np.setdiff1d(everything, held_out), held_out
 
 
-def _epoch(trainer: Trainer, sets: _Sets, data: Prepared, given: NDArray[np.int64]) -> dict[str, Any]:
+def _epoch(
+    trainer: Trainer, sets: _Sets, data: Prepared, given: NDArray[np.int64], reference: NDArray[np.int64]
+) -> dict[str, Any]:
     """Trains an epoch and evaluates it; its row of the history."""
     row: dict[str, Any] = trainer.train_epoch()
     row["test_accuracy"] = accuracy(trainer.predict(sets.test, "test").logits, data.data.test.labels)
     if sets.validation is not None:
         predicted = trainer.predict(sets.validation, "validation")
         row["validation_accuracy"] = accuracy(predicted.logits, given[sets.held_out])
+    if sets.wrong is not None:
+        guess = trainer.predict(sets.wrong, "watched").logits.argmax(axis=1)
+        row["wrong_label_fit"] = wrong_label_fit(guess, given[sets.watched], reference[sets.watched])
     return row
 
 
@@ -194,7 +209,13 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def _finish(
-    trainer: Trainer, sets: _Sets, data: Prepared, noise: Noise, history: list[dict[str, Any]], folder: RunFolder
+    trainer: Trainer,
+    sets: _Sets,
+    data: Prepared,
+    given: NDArray[np.int64],
+    reference: NDArray[np.int64],
+    history: list[dict[str, Any]],
+    folder: RunFolder,
 ) -> None:
     """Predicts, scores and stores; the metrics last, because they declare the run finished."""
     from safetensors.torch import save
@@ -203,7 +224,6 @@ def _finish(
     noise_score = trainer.noise_score(train)
     _check_finite(test, train, noise_score)
     predicted = train.logits.argmax(axis=1)
-    reference, seen = (labels[sets.kept] for labels in (judged_by(data.data.train.labels, noise.outside), noise.given))
     votes = data.data.test.votes
     folder.save_arrays(
         "predictions",
@@ -213,7 +233,7 @@ def _finish(
             "test_reference": data.data.test.labels,
             "test_votes": votes,
             "train_index": sets.kept,
-            "train_given": seen,
+            "train_given": given[sets.kept],
             "train_predicted": predicted,
             "train_uncertainty": train.uncertainty,
             "train_noise_score": noise_score,
@@ -232,7 +252,7 @@ def _finish(
         {
             **select([row["test_accuracy"] for row in judged], validation),
             **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
-            **score_training(predicted, seen, reference, noise_score),
+            **score_training(predicted, given[sets.kept], reference[sets.kept], noise_score),
             "networks": trainer.networks,
             "train_seconds": round(trainer.seconds, 3),
             "images_per_second": round(samples / trainer.seconds, 1),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from ..contract.errors import BadInput, need_file, unknown
 from ..noise import brings_file, file_kind, takes_rate
 from ..paths import whole_path
-from ..spec import NAMED_WEIGHTS, DatasetSpec, Recipe, RunSpec, recipe
+from ..spec import FINE_TUNE, NAMED_WEIGHTS, DatasetSpec, Recipe, RunSpec, recipe
 
 
 @cache
@@ -53,6 +53,13 @@ class Sweep(BaseModel):
     data_root: str | None = None
     options: dict[str, dict[str, Any]] = {}  #: by method or dataset
     plugins: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_are_fine_tuned(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("pretrained") is not None:
+            return {"recipe": FINE_TUNE, **given}
+        return given
 
     @model_validator(mode="after")
     def _noise_fits_its_kind(self) -> Self:

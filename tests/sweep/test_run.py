@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.contract import BadInput
+from benchmark.report.results import read_results
 from benchmark.report.write import write_tables
 from benchmark.store import Store
 from benchmark.sweep import execute
@@ -399,6 +401,17 @@ def test_held_out_images_are_not_trained_on_and_choose_an_epoch(tiny_plugin: Pat
     assert rows[0]["acc_val"] is not None
     history = next(out.glob("runs/*/history.csv")).read_text().splitlines()
     assert "validation_accuracy" in history[0]
+
+
+def test_each_epoch_tells_how_many_wrong_labels_are_learned_by_heart(tiny_plugin: Path, tmp_path: Path) -> None:
+    """On a fixed sample of them, here all; the last epoch's share is that of the run's metrics."""
+    swept(tiny_plugin, tmp_path / "noisy", noise=(30,), epochs=3)
+    swept(tiny_plugin, tmp_path / "clean", noise=(0,), epochs=2)
+    noisy, clean = (pd.read_csv(next((tmp_path / name).glob("runs/*/history.csv"))) for name in ("noisy", "clean"))
+    (result,) = read_results(Store(tmp_path / "noisy"))
+    assert len(noisy) == 3
+    assert noisy["wrong_label_fit"].iloc[-1] == pytest.approx(result.metrics["wrong_label_fit"])
+    assert "wrong_label_fit" not in clean
 
 
 def test_human_labels_and_files_bring_their_own_noise(tiny_plugin: Path, tmp_path: Path) -> None:

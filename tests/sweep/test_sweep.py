@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pytest
@@ -10,6 +10,13 @@ import pytest
 from benchmark.contract import BadInput
 from benchmark.sweep.plan import named, plan
 from benchmark.sweep.sweep import checked_options, checked_sweep
+
+
+def test_weights_are_fine_tuned_unless_another_recipe_is_named():
+    assert checked_sweep({"pretrained": "weights.safetensors"}).recipe == "fine-tune"
+    assert checked_sweep({"pretrained": "weights.safetensors", "recipe": "common"}).recipe == "common"
+    common, tuned = checked_sweep({}).full_recipe(), checked_sweep({"recipe": "fine-tune"}).full_recipe()
+    assert tuned == replace(common, name="fine-tune", lr=common.lr / 20)
 
 
 def test_the_defaults_are_the_designs():
