@@ -12,27 +12,29 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Data, Dataset, Finding, Split
 
+from ._download import Remote, fetch_what_can_be_done_without, unpack_first
 from ._listed import needed
 from ._pickle import load_arrays
-from ._torchvision import fetch
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 PIXELS = 3 * 32 * 32
+TORONTO = "https://www.cs.toronto.edu/~kriz"
+"""Whose page has the md5 of every archive."""
 
 
 class CIFARDataset(Dataset):
     """A plugin names its files, says what labels a record holds, and what people said of the images."""
 
-    official: ClassVar[str]  #: the class of torchvision that reads and fetches the python version
-    archive: ClassVar[str]  #: the name of the official archives, before their version
+    official: ClassVar[str]  #: the class of torchvision that reads the python version
+    archives: ClassVar[tuple[Remote, Remote]]  #: of the python and of the binary version
     binary: ClassVar[str]  #: the folder of the binary version
     python: ClassVar[str]  #: the folder of the python version
     python_files: ClassVar[tuple[str, ...]]
     names: ClassVar[Mapping[str, tuple[str, ...]]]  #: text files of the binary version, and their lines; first the classes
     label_bytes: ClassVar[int] = 1  #: in front of each image of the binary version
-    optional: ClassVar[tuple[str, ...]]  #: files with what people said, below the data root
+    people: ClassVar[tuple[Remote, ...]]  #: files with what people said of the images, which it can do without
 
     @abstractmethod
     def records(self) -> Mapping[str, int]:
@@ -60,7 +62,7 @@ class CIFARDataset(Dataset):
         for file in files:
             if not file.is_file():
                 raise BadInput(f"{file} is missing: {self._how_to_get(file)}")
-        return [*files, *(file for name in self.optional if (file := self.folder() / name).is_file())]
+        return [*files, *(file for remote in self.people if (file := self.folder() / remote.path).is_file())]
 
     def read(self) -> Data:
         """All images, from whichever layout is there, in the order of the files: the human labels rely on it."""
@@ -78,9 +80,12 @@ class CIFARDataset(Dataset):
         classes = next(iter(self.names.values()))
         return Data(Split(images, labels), test, classes, self.human_labels(labels), mistakes=self.mistakes())
 
-    def download(self) -> None:
-        """Fetches the python version into the data root, where it is not there whole."""
-        fetch(self.name, self.official, self.folder())
+    def download(self) -> list[str]:
+        """Unpacks the archive that is there, or fetches the python version; and fetches what people said."""
+        root = self.folder()
+        if not all(file.is_file() for file in self._files()):
+            unpack_first(self.archives, root)
+        return fetch_what_can_be_done_without(self.people, root)
 
     def findings(self) -> Iterator[Finding]:
         """Every file that is missing or damaged; where none is, what the human labels lack, or images that are there twice."""
@@ -102,10 +107,10 @@ class CIFARDataset(Dataset):
         return files[0].parent.name == self.python
 
     def _how_to_get(self, file: Path) -> str:
-        version = "python" if self._is_python([file]) else "binary"
+        python, binary = (remote.mirrors[0] for remote in self.archives)
         fetch = "" if file.parent.is_dir() else f"; or let it be fetched: python -m benchmark data prepare {self.name}"
         return (
-            f"unpack https://www.cs.toronto.edu/~kriz/{self.archive}-{version}.tar.gz into {self.root}, "
+            f"unpack {python if self._is_python([file]) else binary} into {self.root}, "
             f"which makes the folder {file.parent.name}{fetch}"
         )
 

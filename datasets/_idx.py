@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Data, Dataset, Finding, Split
 
+from ._download import Remote, fetch
 from ._listed import needed
-from ._torchvision import fetch
 
 SIDE = 28
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -23,8 +23,9 @@ FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3
 class IdxDataset(Dataset):
     """A plugin says where its files lie and what its classes are."""
 
-    official: ClassVar[str]  #: the class of torchvision that fetches the files
-    folders: ClassVar[tuple[str, ...]]  #: below the data root; the first is where torchvision puts them
+    mirrors: ClassVar[tuple[str, ...]]  #: folders of the packed files
+    md5s: ClassVar[tuple[str, str, str, str]]  #: of the packed files
+    folders: ClassVar[tuple[str, ...]]  #: below the data root; the first is where torchvision has them
     classes: ClassVar[tuple[str, ...]]
     counts: ClassVar[tuple[int, int]] = (60_000, 10_000)  #: of training and test images
 
@@ -49,9 +50,13 @@ class IdxDataset(Dataset):
         train, test = (Split(arrays[k][..., None], arrays[k + 1].astype(np.int64)) for k in (0, 2))
         return Data(train, test, self.classes, mistakes=self.mistakes())
 
-    def download(self) -> None:
-        """Fetches the files into the data root, where they are not there."""
-        fetch(self.name, self.official, self._root())
+    def download(self) -> list[str]:
+        """Fetches those of the files that are not there, packed."""
+        for file, name, md5 in zip(self._files(), FILES, self.md5s, strict=True):
+            if not file.is_file():
+                place = file.parent.relative_to(self._root()) / f"{name}.gz"
+                fetch(Remote(str(place), tuple(f"{folder}/{name}.gz" for folder in self.mirrors), f"md5:{md5}"), self._root())
+        return []
 
     def findings(self) -> Iterator[Finding]:
         """Every file that is missing or damaged; where none is, images that are there twice."""

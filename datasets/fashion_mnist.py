@@ -27,10 +27,20 @@ class FashionMNIST(IdxDataset):
         licence="MIT",
         defects=("some test images have a near-duplicate in the training set (Geier, 2019, arXiv 1906.08255)",),
         access="put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-        "t10k-labels-idx1-ubyte, with or without .gz, into FashionMNIST/raw or fashion-mnist below the data root, or let "
-        "torchvision fetch them with python -m benchmark data prepare fashion-mnist",
+        "t10k-labels-idx1-ubyte, with or without .gz, into FashionMNIST/raw or fashion-mnist below the data root, or have "
+        "them fetched by python -m benchmark data prepare fashion-mnist",
     )
-    official, folders = "FashionMNIST", ("FashionMNIST/raw", "fashion-mnist")
+    folders = "FashionMNIST/raw", "fashion-mnist"
+    mirrors = (
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    )
+    md5s = (
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "25c81989df183df01b3e8a0aad5dffbe",
+        "bef4ecab320f06d8554ea6380940ec79",
+        "bb300cfdad3c16e7a12a480ee83cd310",
+    )
     classes = (
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     )  # fmt: skip

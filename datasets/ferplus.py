@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Data, Dataset, Finding, Seen, Split, duplicates
 
+from ._download import Remote, fetch_what_can_be_done_without
 from ._fer_files import (
     CITATION,
     COMPETITION,
@@ -52,6 +53,11 @@ from ._mistakes import expression_mistakes
 
 FER2013_TO_FERPLUS = np.array([EMOTIONS.index(name) for name in FER2013_CLASSES])
 """FER2013's labels as FER+ counts them."""
+PUBLISHED_VOTES = Remote(
+    str(VOTES),
+    ("https://raw.githubusercontent.com/microsoft/FERPlus/master/fer2013new.csv",),
+    "sha256:9206e20d62f56475939f516847d61753e4860caeac9718b560129541b776fc2c",
+)
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,10 @@ class FERPlus(Dataset):
         classes = EMOTIONS[: self.config.classes]
         human = {"human": FER2013_TO_FERPLUS[fer2013[train]]}
         return Data(split(train), split(test), classes, human, tuple(notes), expression_mistakes(classes))
+
+    def download(self) -> list[str]:
+        """Fetches the votes; the faces are had from Kaggle alone."""
+        return fetch_what_can_be_done_without([PUBLISHED_VOTES], needed(self.root, self.name, self.card.access))
 
     def findings(self) -> Iterator[Finding]:
         """Every file that is missing and every row that cannot be read; then, of all rows, those with the same pixels.

@@ -34,11 +34,22 @@ class MNIST(IdxDataset):
             "15 test labels are wrong, as people confirmed (Northcutt et al., 2021; https://labelerrors.com shows them)",
         ),
         access="put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-        "t10k-labels-idx1-ubyte, with or without .gz, into MNIST/raw or mnist below the data root, or let torchvision fetch "
-        "them with python -m benchmark data prepare mnist",
+        "t10k-labels-idx1-ubyte, with or without .gz, into MNIST/raw or mnist below the data root, or have "
+        "them fetched by python -m benchmark data prepare mnist",
     )
     flip_keeps_label = False
-    official, folders, classes = "MNIST", ("MNIST/raw", "mnist"), tuple("0123456789")
+    folders, classes = ("MNIST/raw", "mnist"), tuple("0123456789")
+    mirrors = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist",
+        "https://storage.googleapis.com/cvdf-datasets/mnist",
+        "http://yann.lecun.com/exdb/mnist",
+    )
+    md5s = (
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "d53e105ee54ea40749a09fcbcd1e9432",
+        "9fb629c4189551a2d022fa330f9573f3",
+        "ec29112dd5afa0611ce80d1b7f02629c",
+    )
 
     def mistakes(self) -> dict[str, NDArray[np.float64]]:
         return {"asymmetric": mistake_matrix(self.classes, MISTAKES)}

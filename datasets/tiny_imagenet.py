@@ -21,10 +21,12 @@ from typing import ClassVar
 
 from benchmark.contract import BadInput, Card, Data, Finding
 
+from ._download import Remote, unpack_first
 from ._files import images_below
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
 FOLDER = "tiny-imagenet-200"
+ARCHIVE = Remote(f"{FOLDER}.zip", (f"http://cs231n.stanford.edu/{FOLDER}.zip",), "md5:90528d7ca1a48142e341f4ef8d21d0de")
 
 
 class TinyImageNet(ListedDataset):
@@ -43,7 +45,7 @@ class TinyImageNet(ListedDataset):
             "some images are grey; they are read as colour",
         ),
         access="get http://cs231n.stanford.edu/tiny-imagenet-200.zip and unzip it in the data root, which makes the folder "
-        "tiny-imagenet-200",
+        "tiny-imagenet-200; or have both done by python -m benchmark data prepare tiny-imagenet",
     )
     file_size: ClassVar[tuple[int, int]] = (64, 64)
     num_classes: ClassVar[int] = 200
@@ -92,6 +94,12 @@ class TinyImageNet(ListedDataset):
             yield from super().findings()
         except BadInput as error:
             yield Finding("unreadable", self.name, str(error))
+
+    def download(self) -> list[str]:
+        """Unpacks the archive, fetched where it does not lie below the data root."""
+        if not self._folder().is_dir():
+            unpack_first((ARCHIVE,), self._folder().parent)
+        return []
 
     def _wrong_counts(self) -> Iterator[Finding]:
         for folder, paths in self._training.items():

@@ -28,17 +28,11 @@ SHOWN = 20
 def data_prepare(name: Name, data_root: Root = None, set_: Set = None, plugin: Plugin = None) -> None:
     """Fetch a dataset where that is allowed, verify it, and convert it into the cache; or say what to get by hand."""
     from ..cache import prepare
-    from ..contract.dataset import Dataset
     from ..data import load
 
     spec, dataset = dataset_at(name, data_root, set_, plugin)
-    try:
-        dataset.sources()
-    except BadInput as missing:
-        if dataset.root is None or type(dataset).download is Dataset.download:
-            raise
-        print(missing, file=sys.stderr)
-        dataset.download()
+    for line in dataset.download():
+        print(line, file=sys.stderr)
     folder = prepare(dataset)
     prepared = load(folder, spec)
     for note in prepared.data.notes:

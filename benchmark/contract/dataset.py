@@ -122,9 +122,12 @@ class Dataset(ABC):
     def read(self) -> Data:
         """Reads everything. Raises BadInput where a file is not what it should be."""
 
-    def download(self) -> None:
-        """Fetches the distribution into the data root, where that is allowed. Raises BadInput, which says how to get it."""
-        raise BadInput(f"{self.name} cannot be downloaded: {self.card.access or 'it comes with the suite'}")
+    def download(self) -> Sequence[str]:
+        """Brings what is not there of the distribution below the data root, where that is allowed.
+
+        Gives a line for each file that could not be had and can be done without. Raises BadInput for one that cannot.
+        """
+        return ()
 
     def findings(self) -> Iterator[Finding]:
         """What is wrong with the distribution, all of it, where `read` would stop at the first; nothing is raised."""

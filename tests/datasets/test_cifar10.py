@@ -3,15 +3,18 @@
 import hashlib
 import os
 import pickle
+import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mirror import md5, mirror
 from refusal import refusal
 
 from benchmark.contract import BadInput
+from benchmark.datasets._download import Remote
 from benchmark.datasets._pickle import load_arrays
 from benchmark.datasets.cifar10 import CIFAR10, CLASSES, HUMAN
 
@@ -154,16 +157,35 @@ def test_a_missing_python_file_is_named(python_root):
     refused(python_root, file, "missing")
 
 
-def test_download_is_left_to_torchvision_and_only_on_request(tmp_path, monkeypatch):
-    from torchvision.datasets import CIFAR10 as Official  # noqa: N811
+def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetched(root, tmp_path_factory, monkeypatch):
+    empty, published = tmp_path_factory.mktemp("root"), root / "published"
+    published.mkdir()
+    with tarfile.open(empty / "cifar-10-binary.tar.gz", "w:gz") as tar:
+        tar.add(root / CIFAR10.binary, CIFAR10.binary)
+    (root / "cifar-n/CIFAR-10_human.pt").rename(published / "human.pt")
+    digest = f"md5:{md5(empty / 'cifar-10-binary.tar.gz')}"
+    monkeypatch.setattr(
+        CIFAR10, "archives", (CIFAR10.archives[0], Remote("cifar-10-binary.tar.gz", ("http://127.0.0.1:9",), digest))
+    )
+    with mirror(published) as address:
+        digest = f"md5:{md5(published / 'human.pt')}"
+        people = (
+            Remote("cifar-n/CIFAR-10_human.pt", (f"{address}/human.pt",), digest),
+            Remote("other", (f"{address}/other",), digest),
+        )
+        monkeypatch.setattr(CIFAR10, "people", people)
+        (line,) = cifar10(empty).download()
+    assert line.startswith("going on without it: other could not be fetched")
+    assert cifar10(empty).read().human_labels
+    assert not list(cifar10(empty).findings())
 
-    def offline(self):
-        raise OSError("no network")
 
-    monkeypatch.setattr(Official, "download", offline)
-    assert "no network" not in refused(tmp_path)
-    with pytest.raises(BadInput, match="no network"):
+def test_no_archive_and_no_mirror_end_in_one_line(tmp_path, monkeypatch):
+    nobody = Remote("cifar-10-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "md5:0")
+    monkeypatch.setattr(CIFAR10, "archives", (nobody, nobody))
+    with pytest.raises(BadInput, match=r"cifar-10-python.tar.gz could not be fetched into .*; http://127.0.0.1:9/a.tar.gz: "):
         cifar10(tmp_path).download()
+    assert not list(tmp_path.iterdir())
 
 
 # Bad input

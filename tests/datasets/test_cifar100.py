@@ -3,14 +3,17 @@
 import hashlib
 import os
 import pickle
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mirror import md5, mirror
 from refusal import refusal
 
 from benchmark.contract import BadInput
+from benchmark.datasets._download import Remote
 from benchmark.datasets._pickle import load_arrays
 from benchmark.datasets.cifar100 import CIFAR100, CLASSES, COARSE, SUPERCLASSES
 
@@ -158,16 +161,35 @@ def test_a_python_file_that_is_damaged_or_missing_is_named(python_root, name):
     refused(python_root, file, "missing", "cifar-100-python.tar.gz")
 
 
-def test_download_is_left_to_torchvision_and_only_on_request(tmp_path, monkeypatch):
-    from torchvision.datasets import CIFAR100 as Official  # noqa: N811
+def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetched(root, tmp_path_factory, monkeypatch):
+    empty, published = tmp_path_factory.mktemp("root"), root / "published"
+    published.mkdir()
+    with tarfile.open(empty / "cifar-100-binary.tar.gz", "w:gz") as tar:
+        tar.add(root / CIFAR100.binary, CIFAR100.binary)
+    (root / "cifar-n/CIFAR-100_human.pt").rename(published / "human.pt")
+    digest = f"md5:{md5(empty / 'cifar-100-binary.tar.gz')}"
+    monkeypatch.setattr(
+        CIFAR100, "archives", (CIFAR100.archives[0], Remote("cifar-100-binary.tar.gz", ("http://127.0.0.1:9",), digest))
+    )
+    with mirror(published) as address:
+        digest = f"md5:{md5(published / 'human.pt')}"
+        people = (
+            Remote("cifar-n/CIFAR-100_human.pt", (f"{address}/human.pt",), digest),
+            Remote("other", (f"{address}/other",), digest),
+        )
+        monkeypatch.setattr(CIFAR100, "people", people)
+        (line,) = cifar100(empty).download()
+    assert line.startswith("going on without it: other could not be fetched")
+    assert cifar100(empty).read().human_labels
+    assert not list(cifar100(empty).findings())
 
-    def offline(self):
-        raise OSError("no\nnetwork")
 
-    monkeypatch.setattr(Official, "download", offline)
-    assert "no network" not in refused(tmp_path)
-    with pytest.raises(BadInput, match="no network"):
+def test_no_archive_and_no_mirror_end_in_one_line(tmp_path, monkeypatch):
+    nobody = Remote("cifar-100-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "md5:0")
+    monkeypatch.setattr(CIFAR100, "archives", (nobody, nobody))
+    with pytest.raises(BadInput, match=r"cifar-100-python.tar.gz could not be fetched into .*; http://127.0.0.1:9/a.tar.gz: "):
         cifar100(tmp_path).download()
+    assert not list(tmp_path.iterdir())
 
 
 # Bad input

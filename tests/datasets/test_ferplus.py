@@ -1,13 +1,16 @@
 """FER+: the join of two files, the two rules, duplicates across splits, and every row that is not what it should be."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mirror import mirror
 from refusal import refusal
 
-from benchmark.datasets._fer_files import EMOTIONS, VOTES_HEADER, occurs_in, read_faces, read_votes
+from benchmark.datasets._download import Remote
+from benchmark.datasets._fer_files import EMOTIONS, VOTES, VOTES_HEADER, occurs_in, read_faces, read_votes
 from benchmark.datasets.ferplus import FER2013_TO_FERPLUS, FERPlus, winners
 
 NEUTRAL, HAPPINESS, SURPRISE, SADNESS, ANGER, DISGUST, FEAR, CONTEMPT, UNKNOWN, NF = range(10)
@@ -81,6 +84,19 @@ def refused(root, *words, **options):
 
 
 # What is read
+
+
+def test_the_votes_are_fetched_and_verified(tmp_path, monkeypatch):
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "fer2013new.csv").write_bytes(b"ten votes a row")
+    with mirror(tmp_path / "published") as address:
+        for digest, told in ((hashlib.sha256(b"ten votes a row").hexdigest(), 0), ("0", 1)):
+            votes = Remote(str(VOTES), (f"{address}/fer2013new.csv",), f"sha256:{digest}")
+            monkeypatch.setattr("benchmark.datasets.ferplus.PUBLISHED_VOTES", votes)
+            root = tmp_path / digest
+            root.mkdir()
+            assert len(FERPlus(FERPlus.Config(), root).download()) == told
+            assert (root / VOTES).is_file() == (not told)
 
 
 def test_rows_are_joined_and_kept_by_majority(root):

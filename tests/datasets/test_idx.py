@@ -4,6 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
+from mirror import md5, mirror
 from refusal import refusal
 
 from benchmark.contract import BadInput
@@ -123,19 +124,27 @@ def test_torchvision_reads_the_same_from_the_same_place(tmp_path, arrays, folder
     assert np.array_equal(theirs.targets.numpy(), ours.labels)
 
 
-def test_download_is_left_to_torchvision_and_only_on_request(tmp_path, monkeypatch, arrays, kind):
-    from torchvision import datasets as official
+def test_what_is_missing_is_fetched_packed_from_the_first_mirror_that_has_it(tmp_path, monkeypatch, arrays, kind):
+    published, root = tmp_path / "published", tmp_path / "root"
+    write(published, arrays, packed=FILES)
+    packed = [published / f"{name}.gz" for name in FILES]
+    write(root / SHORT[kind], arrays, packed=())
+    (root / SHORT[kind] / FILES[1]).unlink()
+    monkeypatch.setattr(kind, "md5s", tuple(map(md5, packed)))
+    with mirror(published) as address:
+        monkeypatch.setattr(kind, "mirrors", (f"{address}/nowhere", address))
+        assert dataset(kind, root).download() == []
+    assert (root / SHORT[kind] / f"{FILES[1]}.gz").read_bytes() == packed[1].read_bytes()
+    assert len(list((root / SHORT[kind]).iterdir())) == 4
+    assert len(dataset(kind, root).read().train) == TRAIN
 
-    def offline(self):
-        raise RuntimeError("no\nnetwork")
 
-    monkeypatch.setattr(official.MNIST, "download", offline)
-    assert "no network" not in refused(kind, tmp_path, "missing", f"data prepare {kind.name}")
-    with pytest.raises(BadInput, match="no network"):
-        dataset(kind, tmp_path).download()
-    monkeypatch.setattr(official.MNIST, "download", lambda self: write(tmp_path / TORCHVISION[kind], arrays))
-    dataset(kind, tmp_path).download()
-    assert len(dataset(kind, tmp_path).read().train) == TRAIN
+def test_a_file_that_no_mirror_has_is_named_with_the_reason(tmp_path, monkeypatch, kind):
+    (tmp_path / "empty").mkdir()
+    with mirror(tmp_path / "empty") as address:
+        monkeypatch.setattr(kind, "mirrors", (address,))
+        with pytest.raises(BadInput, match=rf"{FILES[0]}.gz could not be fetched into .*{TORCHVISION[kind]}; .*: 404"):
+            dataset(kind, tmp_path).download()
 
 
 # Bad input

@@ -1,11 +1,15 @@
 """Tiny ImageNet: its layout, and every file that is not what it should be."""
 
+import shutil
+
 import numpy as np
 import pytest
+from mirror import md5, mirror
 from PIL import Image
 from refusal import refusal
 
 from benchmark.contract import NoOptions
+from benchmark.datasets._download import Remote
 from benchmark.datasets.tiny_imagenet import TinyImageNet
 
 WNIDS = ["n03444034", "n01443537", "n02124075"]  # not in order, as in the official file
@@ -179,3 +183,15 @@ def test_an_image_that_is_there_twice_is_found(tmp_path, folder):
     twin = folder / "train" / "n01443537" / "images" / "n01443537_1.JPEG"
     (folder / "val" / "images" / "val_2.JPEG").write_bytes(twin.read_bytes())
     assert found(tmp_path) == [("duplicate across splits", str(twin))]
+
+
+def test_the_archive_is_fetched_and_unpacked_where_there_is_none(folder, tmp_path_factory, monkeypatch):
+    published, root = tmp_path_factory.mktemp("published"), tmp_path_factory.mktemp("root")
+    shutil.make_archive(str(published / "tiny"), "zip", folder.parent, folder.name)
+    with mirror(published) as address:
+        archive = Remote("tiny.zip", (f"{address}/tiny.zip",), f"md5:{md5(published / 'tiny.zip')}")
+        monkeypatch.setattr("benchmark.datasets.tiny_imagenet.ARCHIVE", archive)
+        assert tiny(root).download() == []
+        assert tiny(root).download() == []
+    assert [path.name for path in root.iterdir()] == ["tiny-imagenet-200"]
+    assert len(tiny(root).read().train) == PER_CLASS[0] * len(WNIDS)
