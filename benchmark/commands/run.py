@@ -152,7 +152,7 @@ def table(
     json_: Annotated[bool, Option("--json", help="Print the rows of results.csv as JSON instead of the table.")] = False,
 ) -> None:
     """Write the tables of a sweep again from its finished runs."""
-    from ..report.tables import FORMATS
+    from ..report.formats import FORMATS
     from ..report.write import write_tables
     from ..store import Store
 

@@ -1,20 +1,14 @@
-"""Tables from results: one model of cells and captions, four formats."""
+"""Tables from results: what stands in cells and captions."""
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from tabulate import tabulate
 
 from ..contract.privilege import PRIVILEGES
+from .formats import Table
 from .results import COSTS, METRICS, Result
 
-FORMATS = ("md", "csv", "tex", "html")
 _DECIMALS = {
     "networks": 0,
     "nll": 3,
@@ -37,17 +31,6 @@ _TITLES = {
     "peak_memory_mb": "peak MB",
 }
 _COST_TITLES = {"networks": "networks", "train_seconds": "seconds"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text in cells, with what a reader must know of it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str
-    main: bool = True  #: whether a run ends with printing it
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
@@ -101,80 +84,26 @@ def details(group: Sequence[Result]) -> Table:
         columns,
         tuple(rows),
         f"Means over seeds (the first with its standard deviation), last epoch unless named otherwise.{_told_more(group)}",
-        main=False,
+        names=2,
+        printed=False,
+        typeset=False,
     )
 
 
-def render(made: Sequence[Table], results: Sequence[Result], fill: str) -> dict[str, str]:
-    """The text of each format, and under `main` what is printed; `fill` is the command that runs what is missing."""
-    notes = _notes(results, fill)
-    return {
-        "md": _joined(made, notes),
-        "main": _joined([table for table in made if table.main], notes),
-        "csv": "\n".join(_csv(table) for table in made) + "".join(f"\n{_csv_line(f'# {note}')}" for note in notes),
-        "tex": "\n".join(_tex(table) for table in made if table.main) + "".join(f"\n% {note}\n" for note in notes),
-        "html": _html(made, notes),
-    }
-
-
-def _joined(made: Sequence[Table], notes: Sequence[str]) -> str:
-    return "\n".join(_md(table) for table in made) + "".join(f"\n{note}\n" for note in notes)
-
-
-def _md(table: Table) -> str:
-    head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.columns, *table.rows)]
-    body = tabulate(rows, head, tablefmt="pipe", disable_numparse=True, colalign=_aligned(table))
-    return f"**{table.title}**\n\n{body}\n\n{table.caption}\n"
-
-
-def _csv(table: Table) -> str:
-    return "".join(_csv_line(*cells) for cells in ([f"# {table.title}. {table.caption}"], table.columns, *table.rows))
-
-
-def _csv_line(*cells: str) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
-
-
-def _tex(table: Table) -> str:
-    body = tabulate(table.rows, table.columns, tablefmt="latex_booktabs", disable_numparse=True, colalign=_aligned(table))
-    caption = tabulate([[f"{table.title}. {table.caption}"]], tablefmt="latex").split("\n")[2].removesuffix(r" \\").strip()
-    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
-
-
-def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
-    parts = []
-    for table in made:
-        body = tabulate(table.rows, table.columns, tablefmt="html", disable_numparse=True, colalign=_aligned(table))
-        parts.append(f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.caption)}</p>")
-    parts += [f"<p>{html.escape(note)}</p>" for note in notes]
-    style = (
-        "body{font-family:sans-serif}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
-        "td,th{padding:.2em .8em;white-space:nowrap;text-align:left}"
-    )
-    head = f'<meta charset="utf-8"><title>Results</title><style>{style}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
-
-
-def _aligned(table: Table) -> tuple[str, ...]:
-    texts = 2 if table.columns[0] == "noise" else 1
-    return ("left",) * texts + ("right",) * (len(table.columns) - texts)
-
-
-def _notes(results: Sequence[Result], fill: str) -> list[str]:
-    notes = [
+def notes(results: Sequence[Result], fill: str) -> list[str]:
+    """What failed and what is missing; `fill` is the command that runs it."""
+    said = [
         f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} "
         f"(runs/{r.key}/failure.json)"
         for r in results
         if r.error
     ]
-    if notes:
-        notes.append(f"This command runs what has failed again: {fill} --retry-failed")
+    if said:
+        said.append(f"This command runs what has failed again: {fill} --retry-failed")
     missing = [r for r in results if r.status in ("missing", "started")]
     if missing:
-        notes.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
-    return notes
+        said.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
+    return said
 
 
 def _setting(result: Result) -> tuple[object, ...]:

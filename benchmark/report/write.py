@@ -9,19 +9,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..store import Store
+from .formats import render
 from .results import COLUMNS, read_results, results_rows
-from .tables import render, tables
+from .tables import notes, tables
 
 
 def write_tables(store: Store, formats: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
     """Writes results.csv and table.* ; gives the rows of results.csv and the main tables' text. Raises BadInput."""
     results = read_results(store)
     rows = results_rows(results)
-    texts = render(tables(results), results, fill_command(store))
+    texts = render(tables(results), notes(results, fill_command(store)))
     store.save_result("results.csv", csv_text(rows))
     for name in formats:
         store.save_result(f"table.{name}", texts[name])
-    return rows, texts["main"]
+    return rows, texts["printed"]
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:

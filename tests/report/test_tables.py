@@ -7,8 +7,9 @@ import html
 
 from stubs import SPEC
 
+from benchmark.report.formats import render
 from benchmark.report.results import COLUMNS, Result
-from benchmark.report.tables import render, tables
+from benchmark.report.tables import notes, tables
 
 BASE = dataclasses.replace(SPEC, options={})
 
@@ -85,7 +86,7 @@ def test_what_failed_or_is_missing_says_so():
 
 def test_every_format_says_why_a_run_failed_where_its_traceback_lies_and_how_to_run_it_again():
     results = [result("ce", status="failed", error="the loss was nan"), result()]
-    for text in render(tables(results), results, "python -m benchmark run --out x").values():
+    for text in render(tables(results), notes(results, "python -m benchmark run --out x")).values():
         assert "ce, symmetric 20 % (realised 20.00 %), seed 0: the loss was nan (runs/ce0/failure.json)" in html.unescape(text)
         assert "again: python -m benchmark run --out x --retry-failed" in text
 
@@ -132,9 +133,7 @@ def test_a_method_that_is_told_more_is_marked_wherever_it_stands_and_the_note_sa
     made = tables(results)
     assert [row[0] for row in made[0].rows] == ["scn", "ldl †"]
     assert [row[1] for row in made[-1].rows] == ["scn", "ldl †"]
-    assert (
-        "ldl † is told more than the given labels (how humans voted on each training image)" in render(made, results, "")["md"]
-    )
+    assert "ldl † is told more than the given labels (how humans voted on each training image)" in render(made, [])["md"]
 
 
 def test_headers_give_the_realised_rate():
@@ -151,9 +150,8 @@ AWKWARD = result("a|b_50%&<i>", error=None)
 
 
 def test_all_formats_of_one_table():
-    texts = render(
-        tables([AWKWARD, result(status="missing", seed=1)]), [AWKWARD, result(status="missing", seed=1)], "THE COMMAND"
-    )
+    results = [AWKWARD, result(status="missing", seed=1)]
+    texts = render(tables(results), notes(results, "THE COMMAND"))
     assert "| a\\|b_50%&<i>" in texts["md"]
     assert "1 of 2 runs are missing; this command runs them: THE COMMAND" in texts["md"]
     assert "a\\_50" not in texts["tex"]
@@ -186,7 +184,7 @@ NOTES = (
 
 
 def test_the_headline_in_all_formats_to_the_letter():
-    texts = render([headline(*GOLDEN)], GOLDEN, "THE COMMAND")
+    texts = render([headline(*GOLDEN)], notes(GOLDEN, "THE COMMAND"))
     caption = "Noise symmetric, one seed (no spread can be given), last epoch."
     assert texts["md"] == (
         f"**Test accuracy (%): {SETTING}**\n\n"
@@ -223,6 +221,6 @@ def test_the_headline_in_all_formats_to_the_letter():
 def test_a_file_of_any_name_makes_a_sound_markdown_table():
     odd = result(noise_kind="file:a|b", rate=None)
     odd = dataclasses.replace(odd, realised=0.2)
-    lines = render([headline(odd)], [odd], "")["md"].splitlines()
+    lines = render([headline(odd)], [])["md"].splitlines()
     bars = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
     assert bars == [5, 5, 5]
