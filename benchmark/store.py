@@ -6,16 +6,20 @@ when its metrics.json is there: it is written last.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from .contract.errors import BadInput
@@ -164,6 +168,41 @@ class RunFolder:
         if metrics.get("acc_last") is None:
             raise BadInput(f"{self.path / 'metrics.json'} is damaged: there is no acc_last in it")
         return metrics
+
+    def test_right(self) -> NDArray[np.bool_]:
+        """Whether the finished run is right about each test image, (N,).
+
+        Kept in test_right.npy once it has been asked for: reading all logits again would take a table of many runs minutes.
+        """
+        from .score import mistakes
+
+        kept = self.path / "test_right.npy"
+        try:
+            return np.asarray(np.load(kept, allow_pickle=False), dtype=np.bool_)
+        except (OSError, ValueError, EOFError):  # not there yet, or damaged
+            pass
+        logits, reference = self._predictions("test_logits", "test_reference")
+        try:
+            right = ~mistakes(logits, reference)
+        except ValueError as error:
+            raise BadInput(f"{self.path / 'predictions.npz'} is damaged: {error}") from None
+        buffer = io.BytesIO()
+        np.save(buffer, right)
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            write_whole(kept, buffer.getvalue())
+        return right
+
+    def test_reference(self) -> NDArray[np.int64]:
+        """The reference label of each test image, (N,), of a finished run."""
+        return np.asarray(self._predictions("test_reference")[0])
+
+    def _predictions(self, *names: str) -> list[NDArray[Any]]:
+        path = self.path / "predictions.npz"
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return [arrays[name] for name in names]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
     def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""
