@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -438,9 +439,59 @@ def test_help_does_not_wait_for_torch():
     assert "torch" not in imported_after(code)
 
 
-def test_tables_never_import_the_training_code():
-    modules = imported_after("import benchmark.report.write")
-    assert not [name for name in modules if name == "torch" or name.startswith("benchmark.train")]
+@pytest.fixture(scope="module")
+def three_seeds(tiny_plugin, tmp_path_factory):
+    """A finished sweep of two methods that has enough seeds for tests."""
+    out = tmp_path_factory.mktemp("seeds") / "o"
+    words = ["run", "--plugin", tiny_plugin, "--dataset", "tiny", "--methods", "ce,ls", "--noise", "20", "--epochs", "1"]
+    command = [sys.executable, "-m", "benchmark", *words, "--seeds", "3", "--device", "cpu", "--jobs", "1", "--quiet"]
+    subprocess.run([*map(str, command), "--out", str(out)], cwd=ROOT, check=True, capture_output=True)
+    return out
+
+
+def test_a_table_of_three_seeds_compares_with_the_baseline_that_was_asked_for(call, three_seeds):
+    status, out, _ = call("table", three_seeds)
+    assert status == 0
+    assert "mean ± standard deviation over 3 seeds" in out
+    assert "Test accuracy beside ce" in (three_seeds / "table.md").read_text()
+    assert call("table", three_seeds, "--baseline", "ls")[0] == 0
+    assert "Test accuracy beside ls" in (three_seeds / "table.md").read_text()
+
+
+def test_a_baseline_that_is_not_there_is_refused_with_the_nearest_name(call, three_seeds):
+    before = (three_seeds / "table.md").read_text()
+    status, out, err = call("table", three_seeds, "--baseline", "lss")
+    assert (status, out) == (2, "")
+    assert err.strip() == "error: no method of this sweep is called 'lss'; did you mean 'ls'?"
+    assert (three_seeds / "table.md").read_text() == before
+
+
+def test_a_baseline_that_is_told_more_is_refused(call, tiny_plugin, tmp_path):
+    call(*tiny(tiny_plugin, tmp_path / "o", "--methods", "ce,ldl"))
+    status, _, err = call("table", tmp_path / "o", "--baseline", "ldl")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert "--baseline ldl: it is told more than the given labels" in err
+
+
+def test_lost_predictions_are_named_in_one_line(call, three_seeds, tmp_path):
+    shutil.copytree(three_seeds, tmp_path / "o")
+    for name in ("test_right.npy", "predictions.npz"):
+        for file in (tmp_path / "o").rglob(name):
+            file.unlink()
+    status, _, err = call("table", tmp_path / "o")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert "predictions.npz cannot be read" in err
+
+
+def test_tables_never_import_the_training_code(three_seeds):
+    for file in three_seeds.rglob("test_right.npy"):
+        file.unlink()
+    code = f"import sys\nfrom benchmark import cli\nsys.argv = ['benchmark', 'table', {str(three_seeds)!r}]\n"
+    code += "try:\n    cli.main()\nexcept SystemExit as ended:\n    assert not ended.code"
+    modules = imported_after(code)
+    assert "benchmark.score.statistics" in modules
+    training = ("torch", "timm", "benchmark.train", "benchmark.sweep", "benchmark.methods", "benchmark.conformance")
+    assert not [name for name in modules if name.startswith(training)]
 
 
 BAD_PREDICTION = """

@@ -85,6 +85,14 @@ def test_a_method_with_too_few_seeds_is_neither_best_nor_bold_and_the_caption_sa
     assert "not tested" not in best_of(Pairs(runs, "acc_last", evidence)).caption
 
 
+def test_a_column_of_too_few_seeds_beside_one_of_enough_is_told(clear):
+    runs, evidence = clear
+    beside = [result(method, 0, accuracy=value, rate=0.2) for method, value in (("m1", 90.0), ("m2", 10.0))]
+    found = best_of(Pairs([*runs, *beside], "acc_last", evidence))
+    assert {noise for noise, _ in found.cells} == {("symmetric", 0.1)}
+    assert "not tested" in found.caption
+
+
 def test_every_two_methods_of_every_column_are_corrected_for():
     runs, evidence = sweep(np.random.default_rng(0), truth=[0.5, 0.8, 0.8, 0.8], spread=[0.004] * 4, noises=2)
     assert "for 12 comparisons" in best_of(Pairs(runs, "acc_last", evidence)).caption
