@@ -6,16 +6,21 @@ when its metrics.json is there: it is written last.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from .contract.errors import BadInput
@@ -47,14 +52,20 @@ def _read_text(path: Path) -> str:
         raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
 
+@cache
+def _checked(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)  # costly to make, and a table reads the metrics of every run
+
+
 def _read_json(path: Path, kind: type[T]) -> T:
     """The content of a file, of the kind that it must be. Raises BadInput."""
     try:
-        return TypeAdapter(kind).validate_json(_read_text(path))
+        content: T = _checked(kind).validate_json(_read_text(path))  # type: ignore[arg-type]  # a type is hashable
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BadInput(f"{path} is damaged: {f'{where}: ' if where else ''}{first['msg']}") from None
+    return content
 
 
 def _json(data: Any) -> bytes:
@@ -164,6 +175,41 @@ class RunFolder:
         if metrics.get("acc_last") is None:
             raise BadInput(f"{self.path / 'metrics.json'} is damaged: there is no acc_last in it")
         return metrics
+
+    def test_right(self) -> NDArray[np.bool_]:
+        """Whether the finished run is right about each test image, (N,).
+
+        Kept in test_right.npy once it has been asked for: reading all logits again would take a table of many runs minutes.
+        """
+        from .score import mistakes
+
+        kept = self.path / "test_right.npy"
+        try:
+            return np.asarray(np.load(kept, allow_pickle=False), dtype=np.bool_)
+        except (OSError, ValueError, EOFError):  # not there yet, or damaged
+            pass
+        logits, reference = self._predictions("test_logits", "test_reference")
+        try:
+            right = ~mistakes(logits, reference)
+        except ValueError as error:
+            raise BadInput(f"{self.path / 'predictions.npz'} is damaged: {error}") from None
+        buffer = io.BytesIO()
+        np.save(buffer, right)
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            write_whole(kept, buffer.getvalue())
+        return right
+
+    def test_reference(self) -> NDArray[np.int64]:
+        """The reference label of each test image, (N,), of a finished run."""
+        return np.asarray(self._predictions("test_reference")[0])
+
+    def _predictions(self, *names: str) -> list[NDArray[Any]]:
+        path = self.path / "predictions.npz"
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return [arrays[name] for name in names]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
     def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""

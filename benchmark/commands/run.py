@@ -151,10 +151,13 @@ def run(
 def table(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a sweep.")],
     format_: Annotated[str, Option("--format", help="Which of md,csv,tex,html to write.")] = "md,csv,tex,html",
+    baseline: Annotated[
+        str | None, Option(metavar="NAME", help="The method that others are tested against; default ce, where it is there.")
+    ] = None,
     json_: Annotated[bool, Option("--json", help="Print the rows of results.csv as JSON instead of the table.")] = False,
 ) -> None:
     """Write the tables of a sweep again from its finished runs."""
-    from ..report.tables import FORMATS
+    from ..report.formats import FORMATS
     from ..report.write import write_tables
     from ..store import Store
 
@@ -163,7 +166,7 @@ def table(
         if name not in FORMATS:
             raise unknown("table format", name, FORMATS)
     need_folder("table", Path(path_of("table", folder)))
-    rows, text = write_tables(Store(Path(folder)), wanted)
+    rows, text = write_tables(Store(Path(folder)), wanted, baseline)
     print(as_json_text(rows) if json_ else text, end="\n" if json_ else "")
 
 

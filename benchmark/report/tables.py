@@ -1,20 +1,21 @@
-"""Tables from results: one model of cells and captions, four formats."""
+"""Tables from results: what stands in cells and captions."""
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from tabulate import tabulate
+import numpy as np
 
 from ..contract.privilege import PRIVILEGES
+from ..score.statistics import t_interval
+from .comparison import LEVEL, Against, Pairs, against, best_of
+from .evidence import Evidence
+from .formats import Bold, Cell, Table
+from .grouping import grouped, method_of, method_title, noise_of, noise_title, setting_of, setting_title, values_of
+from .ranking import Ranking, ranking
 from .results import COSTS, METRICS, Result
 
-FORMATS = ("md", "csv", "tex", "html")
 _DECIMALS = {
     "networks": 0,
     "nll": 3,
@@ -39,29 +40,27 @@ _TITLES = {
 _COST_TITLES = {"networks": "networks", "train_seconds": "seconds"}
 
 
-@dataclass(frozen=True)
-class Table:
-    """Text in cells, with what a reader must know of it."""
+def tables(results: Sequence[Result], evidence: Evidence, baseline: str) -> list[Table]:
+    """The tables of each setting, and of all datasets together where they are enough to rank methods.
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str
-    main: bool = True  #: whether a run ends with printing it
-
-
-def tables(results: Sequence[Result]) -> list[Table]:
-    """The headline tables (accuracy; over classes too where they are imbalanced) and one of all metrics, for each setting.
-
-    Runs that differ in anything but the seed are never averaged: each setting (dataset, backbone, weights, recipe, epochs) has
-    its own tables, each noise its own column, each method with its options its own row.
+    A setting has its headline (accuracy; the mean over classes too where they are imbalanced), the differences from the
+    method `baseline` where there are seeds to test them, and a table of all metrics. Runs that differ in anything but the seed
+    are never averaged: each setting (dataset, backbone, weights, recipe, epochs) has its own tables, each noise its own column,
+    each method with its options its own row.
     """
-    made = []
-    for group in _grouped(_by_noise(results), _setting).values():
-        made.append(headline(group, "acc_last", "Test accuracy (%)"))
-        if max(result.imbalance for result in group) > 1.5:
-            made.append(headline(group, "macro_acc", "Mean of the classes' test accuracies (%)"))
-        made.append(details(group))
+    made: list[Table] = []
+    for of_many in grouped(_by_noise(results), lambda run: setting_of(run)[1:]).values():
+        found = ranking(of_many, baseline)
+        for group in grouped(of_many, setting_of).values():
+            shown = {"acc_last": "Test accuracy"}
+            if max(result.imbalance for result in group) > 1.5:
+                shown["macro_acc"] = "Mean of the classes' test accuracies"
+            pairs = {metric: Pairs(group, metric, evidence) for metric in shown}
+            made += [headline(group, pairs[metric], f"{title} (%)") for metric, title in shown.items()]
+            made += [table for metric in shown for table in differences(group, pairs[metric], shown[metric], baseline)]
+            made.append(details(group, found if isinstance(found, str) else ""))
+        if not isinstance(found, str):
+            made.append(ranks(of_many, found))
     return made
 
 
@@ -71,150 +70,150 @@ def _by_noise(results: Sequence[Result]) -> list[Result]:
     return sorted(results, key=lambda result: (kinds.index(result.spec.noise_kind), result.spec.noise_rate or 0))
 
 
-def headline(group: Sequence[Result], metric: str, title: str) -> Table:
+def headline(group: Sequence[Result], pairs: Pairs, title: str) -> Table:
     """Methods down, noises across, then what a method costs: its networks, and the mean time that a run of it trains."""
-    noises = _grouped(group, _noise)
+    metric, noises, best = pairs.metric, grouped(group, noise_of), best_of(pairs)
     one_kind = len({result.spec.noise_kind for result in group}) == 1
-    columns = ("method", *(_noise_title(members, short=one_kind) for members in noises.values()), *_COST_TITLES.values())
+    columns = ("method", *(noise_title(members, short=one_kind) for members in noises.values()), *_COST_TITLES.values())
     rows = []
-    counts = {n for cell in _grouped(group, lambda r: (*_noise(r), *_method(r))).values() if (n := len(_values(cell, metric)))}
-    for of_method in _grouped(group, _method).values():
-        cells = [[r for r in of_method if _noise(r) == noise] for noise in noises]
-        accuracies = [_cell(cell, metric, counted=len(counts) > 1) for cell in cells]
-        rows.append((_method_title(of_method[0]), *accuracies, *(_mean_text(of_method, cost) for cost in _COST_TITLES)))
+    counts = {n for cell in grouped(group, _cell_of).values() if (n := len(values_of(cell, metric)))}
+    for method, of_method in grouped(group, method_of).items():
+        cells: list[Cell] = []
+        for noise in noises:
+            text = _cell([r for r in of_method if noise_of(r) == noise], metric, counted=len(counts) > 1)
+            cells.append(Bold(text) if (noise, method) in best.cells else text)
+        rows.append((method_title(of_method[0]), *cells, *(_mean_text(of_method, cost) for cost in _COST_TITLES)))
     kind = f"Noise {group[0].spec.noise_kind}, " if one_kind else "Several kinds of noise, "
-    caption = f"{kind}{_spread(counts)}, last epoch.{_told_more(group)}"
-    return Table(f"{title}: {_setting_title(group[0])}", columns, tuple(rows), caption)
+    caption = f"{kind}{_spread(counts)}, last epoch.{best.caption}{_told_more(group)}"
+    return Table(f"{title}: {setting_title(group[0])}", columns, tuple(rows), caption)
 
 
-def details(group: Sequence[Result]) -> Table:
+def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str) -> list[Table]:
+    """One row for each noise and method with its difference from the baseline; no table where no seeds can tell one."""
+    beside = {(found.noise, found.method): found for found in against(pairs, (baseline,))}
+    if not beside:
+        return []
+    rows: list[tuple[Cell, ...]] = []
+    for noise, members in grouped(group, noise_of).items():
+        for method, of_method in grouped(members, method_of).items():
+            if (noise, method) in beside or (method == (baseline,) and values_of(of_method, pairs.metric)):
+                values = values_of(of_method, pairs.metric)
+                rows.append(
+                    (
+                        noise_title(members, short=False),
+                        method_title(of_method[0]),
+                        f"{statistics.fmean(values):.2f}",
+                        _interval_text(t_interval(np.array(values))),
+                        *_beside(beside.get((noise, method))),
+                    )
+                )
+    count = sum(found.p_value is not None for found in beside.values())
+    caption = (
+        "Means over the seeds with their 95 % t-intervals; differences in points over the seeds that both methods have, with "
+        "95 % intervals and p values of a paired hierarchical bootstrap over seeds and test images. Each interval holds by "
+        f"itself; p is after Holm's correction for {count} comparison{'' if count == 1 else 's'}, and bold where it is at most "
+        f"{LEVEL}.{_told_more(group)}"
+    )
+    columns = ("noise", "method", "mean", "its 95 % interval", f"minus {baseline}", "95 % interval", "p")
+    head = f"{title} beside {baseline}: {setting_title(group[0])}"
+    return [Table(head, columns, tuple(rows), caption, names=2, printed=False)]
+
+
+def ranks(results: Sequence[Result], found: Ranking) -> Table:
+    """Average ranks over datasets, the best first, with Wilcoxon's test of each method against the baseline."""
+    best = found.ranks.min()
+    apart = found.differ and float(np.ptp(found.ranks)) >= found.apart
+    rows: list[tuple[Cell, ...]] = []
+    for i in np.argsort(found.ranks, kind="stable"):
+        text = f"{found.ranks[i]:.2f}"
+        p = found.p_values.get(found.methods[i])
+        bold = apart and found.ranks[i] - best < found.apart
+        rows.append((found.methods[i], Bold(text) if bold else text, "" if p is None else _p_text(p)))
+    friedman = "< 0.001" if found.friedman < 0.001 else f"= {found.friedman:.3f}"
+    claims = f"Friedman's test finds no difference (p {friedman}), so that no two methods are compared."
+    if found.differ:
+        bold_means = "no further than that from the best" if apart else "none, as no two do"
+        claims = (
+            f"Friedman's test finds a difference (p {friedman}). Two average ranks have to differ by {found.apart:.2f} "
+            f"(Nemenyi, {LEVEL}); bold: {bold_means}."
+        )
+    if found.p_values:
+        claims += f" p: Wilcoxon's signed-rank test after Holm's correction, bold where it is at most {LEVEL}."
+    lacking = f" Not finished on all of them: {', '.join(found.left_out)}." if found.left_out else ""
+    caption = (
+        f"Average ranks of accuracy at the last epoch over {len(found.datasets)} datasets ({', '.join(found.datasets)}), in "
+        f"each the mean over its noises and seeds. {claims}{lacking}{_told_more(results)}"
+    )
+    title = setting_title(results[0]).removeprefix(f"{results[0].spec.dataset.label}, ")
+    return Table(
+        f"Average ranks: {title}",
+        ("method", "average rank", f"p against {found.baseline}"),
+        tuple(rows),
+        caption,
+        printed=False,
+    )
+
+
+def details(group: Sequence[Result], not_ranked: str) -> Table:
     """One row for each noise and method, every metric that applies, each the mean over the seeds."""
-    cells = _grouped(group, lambda r: (*_noise(r), *_method(r)))
+    cells = grouped(group, _cell_of)
     shown = [METRICS[0]] + [m for m in (*METRICS[1:], "networks", *COSTS) if any(r.metrics.get(m) is not None for r in group)]
     rows = []
     for members in cells.values():
         values = [_cell(members, "acc_last", counted=False), *(_mean_text(members, metric) for metric in shown[1:])]
-        rows.append((_noise_title(members, short=False), _method_title(members[0]), *values))
+        rows.append((noise_title(members, short=False), method_title(members[0]), *values))
     columns = ("noise", "method", *(_TITLES.get(metric, metric) for metric in shown))
     return Table(
-        f"All metrics: {_setting_title(group[0])}",
+        f"All metrics: {setting_title(group[0])}",
         columns,
         tuple(rows),
-        f"Means over seeds (the first with its standard deviation), last epoch unless named otherwise.{_told_more(group)}",
-        main=False,
+        "Means over seeds (the first ± its standard deviation), last epoch unless named otherwise; nothing here is tested."
+        f"{_told_more(group)}{f' {not_ranked}' if not_ranked else ''}",
+        names=2,
+        printed=False,
+        typeset=False,
     )
 
 
-def render(made: Sequence[Table], results: Sequence[Result], fill: str) -> dict[str, str]:
-    """The text of each format, and under `main` what is printed; `fill` is the command that runs what is missing."""
-    notes = _notes(results, fill)
-    return {
-        "md": _joined(made, notes),
-        "main": _joined([table for table in made if table.main], notes),
-        "csv": "\n".join(_csv(table) for table in made) + "".join(f"\n{_csv_line(f'# {note}')}" for note in notes),
-        "tex": "\n".join(_tex(table) for table in made if table.main) + "".join(f"\n% {note}\n" for note in notes),
-        "html": _html(made, notes),
-    }
-
-
-def _joined(made: Sequence[Table], notes: Sequence[str]) -> str:
-    return "\n".join(_md(table) for table in made) + "".join(f"\n{note}\n" for note in notes)
-
-
-def _md(table: Table) -> str:
-    head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.columns, *table.rows)]
-    body = tabulate(rows, head, tablefmt="pipe", disable_numparse=True, colalign=_aligned(table))
-    return f"**{table.title}**\n\n{body}\n\n{table.caption}\n"
-
-
-def _csv(table: Table) -> str:
-    return "".join(_csv_line(*cells) for cells in ([f"# {table.title}. {table.caption}"], table.columns, *table.rows))
-
-
-def _csv_line(*cells: str) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
-
-
-def _tex(table: Table) -> str:
-    body = tabulate(table.rows, table.columns, tablefmt="latex_booktabs", disable_numparse=True, colalign=_aligned(table))
-    caption = tabulate([[f"{table.title}. {table.caption}"]], tablefmt="latex").split("\n")[2].removesuffix(r" \\").strip()
-    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
-
-
-def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
-    parts = []
-    for table in made:
-        body = tabulate(table.rows, table.columns, tablefmt="html", disable_numparse=True, colalign=_aligned(table))
-        parts.append(f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.caption)}</p>")
-    parts += [f"<p>{html.escape(note)}</p>" for note in notes]
-    style = (
-        "body{font-family:sans-serif}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
-        "td,th{padding:.2em .8em;white-space:nowrap;text-align:left}"
-    )
-    head = f'<meta charset="utf-8"><title>Results</title><style>{style}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
-
-
-def _aligned(table: Table) -> tuple[str, ...]:
-    texts = 2 if table.columns[0] == "noise" else 1
-    return ("left",) * texts + ("right",) * (len(table.columns) - texts)
-
-
-def _notes(results: Sequence[Result], fill: str) -> list[str]:
-    notes = [
-        f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} "
+def notes(results: Sequence[Result], fill: str) -> list[str]:
+    """What failed and what is missing; `fill` is the command that runs it."""
+    said = [
+        f"Failed: {r.spec.method_label}, {noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} "
         f"(runs/{r.key}/failure.json)"
         for r in results
         if r.error
     ]
-    if notes:
-        notes.append(f"This command runs what has failed again: {fill} --retry-failed")
+    if said:
+        said.append(f"This command runs what has failed again: {fill} --retry-failed")
     missing = [r for r in results if r.status in ("missing", "started")]
     if missing:
-        notes.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
-    return notes
+        said.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
+    return said
 
 
-def _setting(result: Result) -> tuple[object, ...]:
-    spec = result.spec
-    recipe = spec.recipe
-    trained = recipe.name if recipe.is_own else recipe
-    return spec.dataset.label, spec.backbone, spec.pretrained, trained, spec.validation, spec.precision
+def _cell_of(result: Result) -> tuple[object, ...]:
+    return (*noise_of(result), *method_of(result))
 
 
-def _setting_title(result: Result) -> str:
-    spec = result.spec
-    weights = f" from {spec.pretrained} ({result.weights_match})" if spec.pretrained else ""
-    held_out = f", {spec.validation * 100:g} % held out" if spec.validation else ""
-    epochs = f"{spec.recipe.epochs} epoch{'s' if spec.recipe.epochs > 1 else ''} of"
-    recipe = f"{'each method by' if spec.recipe.is_own else epochs} recipe {spec.recipe.name}"
-    return f"{spec.dataset.label}, backbone {spec.backbone}{weights}, {recipe} in {spec.precision}{held_out}"
+def _beside(found: Against | None) -> tuple[Cell, Cell, Cell]:
+    """Difference, interval and p; empty for the baseline itself, the p also for a method that is no competitor."""
+    if found is None:
+        return "", "", ""
+    p: Cell = "" if found.p_value is None else _p_text(found.p_value)
+    return f"{found.difference.mean:+.2f}", _interval_text(found.difference.interval()), p
 
 
-def _method(result: Result) -> tuple[object, ...]:
-    return (result.spec.method_label,)
+def _p_text(p: float) -> Cell:
+    text = "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return Bold(text) if p <= LEVEL else text
 
 
-def _method_title(result: Result) -> str:
-    return result.spec.method_label + (" †" if result.privilege else "")
-
-
-def _noise(result: Result) -> tuple[object, ...]:
-    return result.spec.noise_kind, result.spec.noise_rate
-
-
-def _noise_title(members: Sequence[Result], *, short: bool) -> str:
-    spec = members[0].spec
-    realised = statistics.fmean({result.noise_sha256: result.realised for result in members}.values()) * 100
-    kind = "" if short and spec.noise_rate is not None else f"{spec.noise_kind} "
-    rate = "" if spec.noise_rate is None else f"{spec.noise_rate * 100:g} % "
-    return f"{kind}{rate}(realised {realised:.2f} %)"
+def _interval_text(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
 
 
 def _told_more(group: Sequence[Result]) -> str:
-    told = {_method_title(r): " and ".join(PRIVILEGES[name] for name in r.privilege) for r in group if r.privilege}
+    told = {method_title(r): " and ".join(PRIVILEGES[name] for name in r.privilege) for r in group if r.privilege}
     return "".join(
         f" {title} is told more than the given labels ({what}), and is no competitor." for title, what in told.items()
     )
@@ -228,12 +227,8 @@ def _spread(counts: set[int]) -> str:
     return f"mean ± standard deviation over {several}"
 
 
-def _values(members: Sequence[Result], metric: str) -> list[float]:
-    return [value for r in members if (value := r.metrics.get(metric)) is not None]
-
-
 def _cell(members: Sequence[Result], metric: str, *, counted: bool) -> str:
-    values = _values(members, metric)
+    values = values_of(members, metric)
     if not values:
         return "failed" if any(r.status == "failed" for r in members) else "missing" if members else ""
     text = f"{statistics.fmean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
@@ -243,12 +238,5 @@ def _cell(members: Sequence[Result], metric: str, *, counted: bool) -> str:
 
 
 def _mean_text(members: Sequence[Result], metric: str) -> str:
-    values = _values(members, metric)
+    values = values_of(members, metric)
     return f"{statistics.fmean(values):.{_DECIMALS.get(metric, 1 if metric in COSTS else 2)}f}" if values else ""
-
-
-def _grouped(results: Sequence[Result], by: Callable[[Result], tuple[object, ...]]) -> dict[tuple[object, ...], list[Result]]:
-    groups: dict[tuple[object, ...], list[Result]] = {}
-    for result in results:
-        groups.setdefault(by(result), []).append(result)
-    return groups

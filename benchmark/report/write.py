@@ -8,20 +8,38 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from ..contract.errors import BadInput, unknown
 from ..store import Store
-from .results import COLUMNS, read_results, results_rows
-from .tables import render, tables
+from .evidence import StoredEvidence
+from .formats import render
+from .results import COLUMNS, Result, read_results, results_rows
+from .tables import notes, tables
+
+BASELINE = "ce"
+"""What differences are measured from where nothing else is asked for and it is there."""
 
 
-def write_tables(store: Store, formats: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+def write_tables(store: Store, formats: Sequence[str], baseline: str | None = None) -> tuple[list[dict[str, Any]], str]:
     """Writes results.csv and table.* ; gives the rows of results.csv and the main tables' text. Raises BadInput."""
     results = read_results(store)
+    if baseline is not None:
+        _check_baseline(results, baseline)
     rows = results_rows(results)
-    texts = render(tables(results), results, fill_command(store))
+    texts = render(tables(results, StoredEvidence(store), baseline or BASELINE), notes(results, fill_command(store)))
     store.save_result("results.csv", csv_text(rows))
     for name in formats:
         store.save_result(f"table.{name}", texts[name])
-    return rows, texts["main"]
+    return rows, texts["printed"]
+
+
+def _check_baseline(results: Sequence[Result], baseline: str) -> None:
+    told_more = {result.spec.method_label: bool(result.privilege) for result in results}
+    if baseline not in told_more:
+        raise unknown("method of this sweep", baseline, told_more)
+    if told_more[baseline]:
+        raise BadInput(
+            f"--baseline {baseline}: it is told more than the given labels, and is no competitor; wanted one that is"
+        )
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:

@@ -5,51 +5,18 @@ from __future__ import annotations
 import dataclasses
 import html
 
-from stubs import SPEC
+from simulated import BASE, Known, result
 
-from benchmark.report.results import COLUMNS, Result
-from benchmark.report.tables import render, tables
-
-BASE = dataclasses.replace(SPEC, options={})
-
+from benchmark.report.formats import render
+from benchmark.report.results import COLUMNS
+from benchmark.report.tables import notes
+from benchmark.report.tables import tables as made
 
 COSTS = ("1", "10.0")
 
 
-def result(
-    method="scn",
-    seed=0,
-    status="finished",
-    accuracy=80.0,
-    rate=0.2,
-    realised=None,
-    imbalance=1.0,
-    error=None,
-    privilege=(),
-    **changes,
-):
-    spec = dataclasses.replace(BASE, method=method, seed=seed, noise_rate=rate, **changes)
-    metrics = (
-        {"acc_last": accuracy, "macro_acc": accuracy - 5, "nll": 0.5, "networks": 1, "train_seconds": 9.96}
-        if status == "finished"
-        else {}
-    )
-    return Result(
-        spec=spec,
-        key=f"{method}{seed}",
-        noise_sha256=f"noise {rate} {seed}",
-        weights_sha256=None,
-        weights_match="60 of the backbone's 62 tensors" if spec.pretrained else None,
-        dataset_sha256="data",
-        code="code",
-        protocol=1,
-        realised=rate if realised is None else realised,
-        imbalance=imbalance,
-        privilege=privilege,
-        status=status,
-        metrics=metrics,
-        error=error,
-    )
+def tables(results, evidence=None, baseline="ce"):
+    return made(results, evidence or Known({}), baseline)
 
 
 def headline(*results):
@@ -85,7 +52,7 @@ def test_what_failed_or_is_missing_says_so():
 
 def test_every_format_says_why_a_run_failed_where_its_traceback_lies_and_how_to_run_it_again():
     results = [result("ce", status="failed", error="the loss was nan"), result()]
-    for text in render(tables(results), results, "python -m benchmark run --out x").values():
+    for text in render(tables(results), notes(results, "python -m benchmark run --out x")).values():
         assert "ce, symmetric 20 % (realised 20.00 %), seed 0: the loss was nan (runs/ce0/failure.json)" in html.unescape(text)
         assert "again: python -m benchmark run --out x --retry-failed" in text
 
@@ -129,12 +96,10 @@ def test_the_mean_over_classes_stands_beside_accuracy_where_classes_are_imbalanc
 
 def test_a_method_that_is_told_more_is_marked_wherever_it_stands_and_the_note_says_what_it_knows():
     results = [result(), result("ldl", privilege=("votes",))]
-    made = tables(results)
-    assert [row[0] for row in made[0].rows] == ["scn", "ldl †"]
-    assert [row[1] for row in made[-1].rows] == ["scn", "ldl †"]
-    assert (
-        "ldl † is told more than the given labels (how humans voted on each training image)" in render(made, results, "")["md"]
-    )
+    both = tables(results)
+    assert [row[0] for row in both[0].rows] == ["scn", "ldl †"]
+    assert [row[1] for row in both[-1].rows] == ["scn", "ldl †"]
+    assert "ldl † is told more than the given labels (how humans voted on each training image)" in render(both, [])["md"]
 
 
 def test_headers_give_the_realised_rate():
@@ -151,9 +116,8 @@ AWKWARD = result("a|b_50%&<i>", error=None)
 
 
 def test_all_formats_of_one_table():
-    texts = render(
-        tables([AWKWARD, result(status="missing", seed=1)]), [AWKWARD, result(status="missing", seed=1)], "THE COMMAND"
-    )
+    results = [AWKWARD, result(status="missing", seed=1)]
+    texts = render(tables(results), notes(results, "THE COMMAND"))
     assert "| a\\|b_50%&<i>" in texts["md"]
     assert "1 of 2 runs are missing; this command runs them: THE COMMAND" in texts["md"]
     assert "a\\_50" not in texts["tex"]
@@ -186,7 +150,7 @@ NOTES = (
 
 
 def test_the_headline_in_all_formats_to_the_letter():
-    texts = render([headline(*GOLDEN)], GOLDEN, "THE COMMAND")
+    texts = render([headline(*GOLDEN)], notes(GOLDEN, "THE COMMAND"))
     caption = "Noise symmetric, one seed (no spread can be given), last epoch."
     assert texts["md"] == (
         f"**Test accuracy (%): {SETTING}**\n\n"
@@ -223,6 +187,6 @@ def test_the_headline_in_all_formats_to_the_letter():
 def test_a_file_of_any_name_makes_a_sound_markdown_table():
     odd = result(noise_kind="file:a|b", rate=None)
     odd = dataclasses.replace(odd, realised=0.2)
-    lines = render([headline(odd)], [odd], "")["md"].splitlines()
+    lines = render([headline(odd)], [])["md"].splitlines()
     bars = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
     assert bars == [5, 5, 5]

@@ -1,0 +1,182 @@
+"""Which differences between the methods of a table are real: tests over pairs of runs that differ in the method only."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from ..score.arrays import Doubles
+from ..score.statistics import Difference, holm, paired_difference, resample_images
+from .evidence import Evidence
+from .grouping import grouped, method_of, noise_of
+from .results import Result
+
+LEVEL = 0.05
+"""The chance that a table without any true difference claims one."""
+LEAST_SEEDS = 3
+"""With fewer, nothing is tested."""
+
+Key = tuple[object, ...]
+
+
+class Pairs:
+    """Pairs of the methods of one setting, for one metric that is an accuracy: `acc_last` or `macro_acc`.
+
+    Two runs are a pair where noise artefact, data and seed are the same. Nothing is read before the first pair is tested.
+    """
+
+    def __init__(self, group: Sequence[Result], metric: str, evidence: Evidence):
+        self.metric, self._evidence = metric, evidence
+        finished = [run for run in group if run.metrics.get(metric) is not None]
+        self.columns = {
+            noise: {method: {run.spec.seed: run for run in runs} for method, runs in grouped(members, method_of).items()}
+            for noise, members in grouped(finished, noise_of).items()
+        }
+        """By noise, then by method, then by seed."""
+        self._covariances: dict[Key, tuple[dict[str, int], Doubles]] = {}
+        self.competitors = {method_of(run) for run in group if not run.privilege}
+
+    def mean(self, noise: Key, method: Key) -> float:
+        """The mean over a method's seeds, in percent."""
+        return statistics.fmean(self._value(run) for run in self.columns[noise][method].values())
+
+    def seeds(self, noise: Key, first: Key, second: Key) -> list[int]:
+        """The seeds that make pairs of two methods."""
+        ours, theirs = (self.columns[noise].get(method, {}) for method in (first, second))
+        return [seed for seed in ours if seed in theirs and _same_labels(ours[seed], theirs[seed])]
+
+    def testable(self, noise: Key, first: Key, second: Key) -> bool:
+        """Whether they share enough seeds."""
+        return len(self.seeds(noise, first, second)) >= LEAST_SEEDS
+
+    def difference(self, noise: Key, first: Key, second: Key) -> Difference:
+        """How much better the first method is than the second, in points, over the seeds that they share."""
+        shared = self.seeds(noise, first, second)
+        ours, theirs = ([self.columns[noise][method][seed] for seed in shared] for method in (first, second))
+        place, covariance = self._covariance(noise)
+        both = [place[run.key] for run in (*ours, *theirs)]
+        return paired_difference(self._values(ours), self._values(theirs), covariance[np.ix_(both, both)])
+
+    def _values(self, runs: Sequence[Result]) -> Doubles:
+        return np.array([self._value(run) for run in runs])
+
+    def _covariance(self, noise: Key) -> tuple[dict[str, int], Doubles]:
+        """Of a column's runs over resamples of the test images, and the place of each run in it."""
+        if noise not in self._covariances:
+            keys = [run.key for seeds in self.columns[noise].values() for run in seeds.values() if run.key in self._resampled]
+            covariance = np.cov(np.stack([self._resampled[key] for key in keys]))
+            self._covariances[noise] = {key: place for place, key in enumerate(keys)}, covariance
+        return self._covariances[noise]
+
+    @cached_property
+    def _resampled(self) -> dict[str, Doubles]:
+        """By key, the metric of every run that may be tested, over resamples of the test images."""
+        candidates = [
+            run
+            for methods in self.columns.values()
+            for seeds in methods.values()
+            if len(seeds) >= LEAST_SEEDS
+            for run in seeds.values()
+        ]
+        found: dict[str, Doubles] = {}
+        for runs in grouped(candidates, lambda run: (run.dataset_sha256,)).values():
+            labels = self._evidence.labels(runs[0]) if self.metric == "macro_acc" else None
+            drawn = resample_images(self._evidence.right(runs), labels)
+            found |= {run.key: row for run, row in zip(runs, drawn, strict=True)}
+        return found
+
+    def _value(self, run: Result) -> float:
+        return float(run.metrics[self.metric])  # type: ignore[arg-type]
+
+
+def _same_labels(one: Result, other: Result) -> bool:
+    return (one.noise_sha256, one.dataset_sha256) == (other.noise_sha256, other.dataset_sha256)
+
+
+@dataclass(frozen=True)
+class Best:
+    """Which cells of a table stand in bold, and what its caption says of that."""
+
+    cells: frozenset[tuple[Key, Key]]  #: noise and method
+    caption: str
+
+
+def best_of(pairs: Pairs) -> Best:
+    """The best competitor of each noise and those that are not significantly worse, where any other is.
+
+    The best is chosen by the same numbers that it is then tested by, so that any two methods may turn out to be compared;
+    Holm's correction is for all of them, over all columns of the table.
+    """
+    if max((len(pairs.competitors & methods.keys()) for methods in pairs.columns.values()), default=0) < 2:
+        return Best(frozenset(), "")
+    tested = list(_tested(pairs))
+    if not tested:
+        return Best(frozenset(), " Nothing is bold: fewer than three seeds tell no two methods apart.")
+    differences = [pairs.difference(*pair) for pair in tested]
+    adjusted = dict(zip(tested, holm([difference.p_value for difference in differences]), strict=True))
+    bold: set[tuple[Key, Key]] = set()
+    left_out = False
+    for noise, methods in pairs.columns.items():
+        entrants = {method for pair in tested if pair[0] == noise for method in pair[1:]}
+        if not entrants:
+            left_out |= len(pairs.competitors & methods.keys()) > 1
+            continue
+        best = max(sorted(entrants, key=list(methods).index), key=lambda method: pairs.mean(noise, method))
+        p = {other: adjusted.get((noise, best, other), adjusted.get((noise, other, best))) for other in entrants - {best}}
+        left_out |= any(p.get(method) is None for method in pairs.competitors & methods.keys() - {best})
+        worse = {other for other, value in p.items() if value is not None and value <= LEVEL}
+        if worse:
+            bold |= {(noise, best)} | {(noise, other) for other, value in p.items() if value is not None and value > LEVEL}
+    how = (
+        f"(paired hierarchical bootstrap over seeds and test images, p at most {LEVEL} after Holm's correction for "
+        f"{_counted(len(tested), 'comparison')}: every two methods of a column)"
+    )
+    caption = (
+        f" Bold: not significantly worse than the column's best {how}; a column where none is worse has nothing bold."
+        if bold
+        else f" Nothing is bold: no method is significantly worse than its column's best {how}."
+    )
+    if left_out:
+        caption += " Methods that share fewer than three seeds with the best are not tested."
+    return Best(frozenset(bold), caption)
+
+
+def _tested(pairs: Pairs) -> Iterator[tuple[Key, Key, Key]]:
+    """(noise, first, second) of every two competitors that share enough seeds."""
+    for noise, methods in pairs.columns.items():
+        for first, second in combinations([method for method in methods if method in pairs.competitors], 2):
+            if pairs.testable(noise, first, second):
+                yield noise, first, second
+
+
+@dataclass(frozen=True)
+class Against:
+    """A method beside the baseline, at one noise."""
+
+    noise: Key
+    method: Key
+    difference: Difference
+    p_value: float | None  #: after Holm's correction; None for a method that is no competitor
+
+
+def against(pairs: Pairs, baseline: Key) -> list[Against]:
+    """Every method's difference from the baseline, at every noise where they share enough seeds."""
+    beside = [
+        (noise, method, pairs.difference(noise, method, baseline))
+        for noise, methods in pairs.columns.items()
+        for method in methods
+        if method != baseline and pairs.testable(noise, method, baseline)
+    ]
+    ranked = [(noise, method) for noise, method, _ in beside if method in pairs.competitors]
+    adjusted = holm([difference.p_value for _, method, difference in beside if method in pairs.competitors])
+    p = dict(zip(ranked, map(float, adjusted), strict=True))
+    return [Against(noise, method, difference, p.get((noise, method))) for noise, method, difference in beside]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,109 @@
+"""One table in four formats: Markdown, CSV, LaTeX (booktabs), HTML."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+FORMATS = ("md", "csv", "tex", "html")
+_BOLD = {"md": ("**", "**"), "csv": ("", " *"), "tex": (r"\textbf{", "}"), "html": ("<strong>", "</strong>")}
+_OPEN, _CLOSE = "\ue000", "\ue001"  # of private use: no name holds them, and nothing escapes them
+
+
+@dataclass(frozen=True)
+class Bold:
+    """A cell in bold."""
+
+    text: str
+
+
+Cell = str | Bold
+
+
+@dataclass(frozen=True)
+class Table:
+    """What stands in cells, with what a reader must know of it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str
+    names: int = 1  #: how many columns at the left hold names, not numbers
+    printed: bool = True  #: whether a run ends with printing it
+    typeset: bool = True  #: whether it is narrow enough for a paper
+
+
+def render(made: Sequence[Table], notes: Sequence[str]) -> dict[str, str]:
+    """The text of each format, and under `printed` what a run ends with."""
+    return {
+        "md": _joined(made, notes),
+        "printed": _joined([table for table in made if table.printed], notes),
+        "csv": "\n".join(_csv(table) for table in made) + "".join(f"\n{_csv_line(f'# {note}')}" for note in notes),
+        "tex": "\n".join(_tex(table) for table in made if table.typeset) + "".join(f"\n% {note}\n" for note in notes),
+        "html": _html(made, notes),
+    }
+
+
+def _joined(made: Sequence[Table], notes: Sequence[str]) -> str:
+    return "\n".join(_md(table) for table in made) + "".join(f"\n{note}\n" for note in notes)
+
+
+def _md(table: Table) -> str:
+    before, after = _BOLD["md"]
+    columns = [column.replace("|", "\\|") for column in table.columns]
+    rows = [[text.replace("|", "\\|") for text in row] for row in _marked(table, before, after)]
+    body = tabulate(rows, columns, tablefmt="pipe", disable_numparse=True, colalign=_aligned(table))
+    return f"**{table.title}**\n\n{body}\n\n{table.caption}\n"
+
+
+def _csv(table: Table) -> str:
+    bold = any(isinstance(cell, Bold) for row in table.rows for cell in row)
+    caption = f"# {table.title}. {table.caption}" + (" In this file, * stands for bold." if bold else "")
+    return "".join(_csv_line(*cells) for cells in ([caption], table.columns, *_marked(table, *_BOLD["csv"])))
+
+
+def _csv_line(*cells: str) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()
+
+
+def _tex(table: Table) -> str:
+    body = _with_bold(table, "latex_booktabs", "tex")
+    caption = tabulate([[f"{table.title}. {table.caption}"]], tablefmt="latex").split("\n")[2].removesuffix(r" \\").strip()
+    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
+
+
+def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
+    parts = []
+    for table in made:
+        body = _with_bold(table, "html", "html")
+        parts.append(f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.caption)}</p>")
+    parts += [f"<p>{html.escape(note)}</p>" for note in notes]
+    style = (
+        "body{font-family:sans-serif}table{border-collapse:collapse}tr{border-bottom:1px solid #ccc}"
+        "td,th{padding:.2em .8em;white-space:nowrap;text-align:left}"
+    )
+    head = f'<meta charset="utf-8"><title>Results</title><style>{style}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _with_bold(table: Table, tablefmt: str, name: str) -> str:
+    """The body of a table whose format escapes what stands in cells, and would escape the marks of bold text as well."""
+    rows = _marked(table, _OPEN, _CLOSE)
+    body = tabulate(rows, table.columns, tablefmt=tablefmt, disable_numparse=True, colalign=_aligned(table))
+    before, after = _BOLD[name]
+    return str(body).replace(_OPEN, before).replace(_CLOSE, after)
+
+
+def _marked(table: Table, before: str, after: str) -> list[list[str]]:
+    return [[f"{before}{cell.text}{after}" if isinstance(cell, Bold) else cell for cell in row] for row in table.rows]
+
+
+def _aligned(table: Table) -> tuple[str, ...]:
+    return ("left",) * table.names + ("right",) * (len(table.columns) - table.names)
