@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contract import BadInput, Box
+from benchmark.contract.images import is_file
 
-from ._files import files_below, images_below, is_meant
+from ._files import files_below, folders_in, images_below
 from ._listed import TEST, TRAIN, Row, whole
 from ._table import below, table_rows
 
@@ -51,8 +52,7 @@ class ByFolder(Layout):
     """A folder for each class, `class003` or `3`."""
 
     def rows(self, folder: Path, split: str) -> Iterator[Row]:
-        place = self.place(folder, split)
-        for inner in sorted(f for f in place.iterdir() if f.is_dir() and is_meant(place, f.name)):
+        for inner in folders_in(self.place(folder, split)):
             found = re.fullmatch(r"(?:class)?0*([0-9]+)", inner.name.lower())
             if found is None or int(found[1]) > 10:
                 raise BadInput(f"{inner}: wanted folders called class000 to class010, or 0 to 10, by AffectNet's labels")
@@ -137,6 +137,8 @@ def face_box(row: dict[str, str]) -> tuple[Box | None, str]:
 
 def label_of(file: Path) -> tuple[int | None, str]:
     """The label in an array file, and what is wrong with it: a whole number, or a text that is one."""
+    if not is_file(file):
+        return None, "it is no file"
     try:
         value = np.load(file, allow_pickle=False)
         text = str(value.item())

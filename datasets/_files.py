@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.contract import BadInput
-from benchmark.contract.images import reason
+from benchmark.contract.images import need_image, reason
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Of files that are taken for images."""
@@ -25,18 +26,57 @@ def is_image(path: Path) -> bool:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files in a folder and its folders, by name, but hidden ones; links are followed.
+    """The files in a folder and its folders, by name, but hidden ones; links are followed, but those that `leads_up` names.
 
     A link that leads nowhere is among them, so that it is missed. Raises BadInput where a folder cannot be read.
     """
-    found: list[Path] = []
-    entered: set[str] = set()  # no folder twice: a link may lead back to where it lies
+    return sorted(Path(place, name) for place, _, files in _walk(folder) for name in files)
+
+
+def links_up_below(folder: Path) -> list[Path]:
+    """The links in a folder and its folders that are not followed."""
+    return sorted(
+        Path(place, name) for place, names, _ in _walk(folder) for name in names if leads_up(Path(place, name), folder)
+    )
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each folder that belongs to `folder`, with the names in it, of folders and of files, that are meant."""
+    entered: set[str] = set()  # no folder twice: two links may lead to it
     for place, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
-        here = os.path.realpath(place)
-        folders[:] = [] if here in entered else sorted(name for name in folders if is_meant(place, name))
-        found += [Path(place, name) for name in files if here not in entered and is_meant(place, name)]
+        if (here := os.path.realpath(place)) in entered:
+            folders.clear()
+            continue
         entered.add(here)
-    return sorted(found)
+        meant = sorted(name for name in folders if is_meant(place, name))
+        folders[:] = [name for name in meant if not leads_up(Path(place, name), folder)]
+        yield place, meant, [name for name in files if is_meant(place, name)]
+
+
+def leads_up(path: Path, folder: Path) -> bool:
+    """Whether a path is a link to a folder that holds it, or `folder`: to follow it would bring in what lies beside."""
+    if not path.is_symlink():
+        return False
+    target = os.path.realpath(path)
+    return any(Path(os.path.realpath(place)).is_relative_to(target) for place in (path.parent, folder))
+
+
+def folders_in(place: Path) -> list[Path]:
+    """The folders in a folder, by name, but hidden ones and links that lead up. Raises BadInput where it cannot be read."""
+    try:
+        return sorted(f for f in place.iterdir() if f.is_dir() and is_meant(place, f.name) and not leads_up(f, place))
+    except OSError as error:
+        raise BadInput(f"{place} cannot be read ({error.strerror})") from None
+
+
+def text_of(file: Path) -> str:
+    """The text of a file in UTF-8, with or without a byte-order mark. Raises BadInput where it is none."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput(f"{file}: it is no text in UTF-8") from None
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read ({error.strerror})") from None
 
 
 def is_meant(place: str | Path, name: str) -> bool:
@@ -61,6 +101,7 @@ def header(path: Path) -> tuple[tuple[int, int], str]:
     """(width, height) of an image file, and what PIL calls its mode; its pixels are not read. Raises BadInput."""
     from PIL import Image
 
+    need_image(path)
     try:
         with Image.open(path) as image:
             return image.size, image.mode

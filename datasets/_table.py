@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.contract import BadInput
+from benchmark.contract.images import exists, is_file
 
 
 def table_rows(file: Path, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, str], str]]:
@@ -16,6 +17,8 @@ def table_rows(file: Path, wanted: Sequence[str]) -> Iterator[tuple[str, dict[st
     Fields are parted by the first of comma, semicolon and tab that gives the columns `wanted`; blank rows are left out. Raises
     BadInput where the file cannot be read as such a table.
     """
+    if not is_file(file):
+        raise BadInput(f"{file}: it is no file")
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             first = stream.readline()
@@ -47,6 +50,6 @@ def below(root: Path, name: str) -> Path | None:
         path = Path(os.path.normpath(root / spelling))
         if not path.is_relative_to(root):
             return None
-        if path.exists():
+        if exists(path):
             break
     return path

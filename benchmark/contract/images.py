@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from .errors import BadInput
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the file's image."""
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def decode(
@@ -34,11 +37,27 @@ def decode(
     def one(k: int) -> None:
         images[k] = decode_one(paths[k], side, channels, boxes[k] if boxes else None)
 
-    # Threads are enough: PIL decodes without the interpreter lock.
-    with ThreadPoolExecutor(os.cpu_count()) as pool, _progress(len(paths)) as advance:
-        for _ in pool.map(one, range(len(paths))):
-            advance()
+    on_all_cores(one, range(len(paths)))
     return images
+
+
+def on_all_cores(work: Callable[[T], R], images: Sequence[T]) -> list[R]:
+    """What `work` gives for each image, in their order; the first error ends it. Many images show a bar on a terminal."""
+    results = []
+    # Threads are enough: PIL decodes without the interpreter lock.
+    with without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool, _progress(len(images)) as advance:
+        for result in pool.map(work, images):
+            results.append(result)
+            advance()
+    return results
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keeps what PIL warns of off standard error: an image is used, or refused by name. For one thread, around its others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def decode_one(path: Path, side: int, channels: int, box: Box | None = None) -> NDArray[np.uint8]:
@@ -50,7 +69,10 @@ def decode_one(path: Path, side: int, channels: int, box: Box | None = None) -> 
         left, top, right, bottom = box
         if not (max(left, 0) < min(right, picture.width) and max(top, 0) < min(bottom, picture.height)):
             raise BadInput(f"{path}: the box {box} holds none of its {picture.width}x{picture.height} pixels")
-        picture = picture.crop(box)  # black, where the box is larger than the image
+        try:
+            picture = picture.crop(box)  # black, where the box is larger than the image
+        except Exception as error:  # PIL's guard against boxes too large for any memory
+            raise BadInput(f"{path}: the box {box} cannot be cut out: {reason(error)}") from None
     if picture.size != (side, side):
         picture = ImageOps.fit(picture, (side, side), Image.Resampling.BILINEAR)
     return np.asarray(picture, np.uint8).reshape(side, side, channels)
@@ -60,6 +82,7 @@ def _opened(path: Path, mode: str) -> Any:
     """A file's image, decoded whole, upright and in the mode. Raises BadInput, which names the file."""
     from PIL import Image, ImageOps
 
+    need_image(path)
     try:
         with Image.open(path) as opened:
             opened.load()
@@ -67,10 +90,24 @@ def _opened(path: Path, mode: str) -> Any:
             with suppress(Exception):  # a note on the rotation that cannot be read makes no image unreadable
                 picture = ImageOps.exif_transpose(opened)
             return _eight_bits(picture).convert(mode)
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing") from None
     except Exception as error:  # PIL's decoders raise types of their own
         raise BadInput(f"{path} cannot be decoded: {reason(error)}") from None
+
+
+def need_image(path: Path) -> None:
+    """Raises BadInput where there is no file; a named pipe would wait for ever for who writes into it."""
+    if not is_file(path):
+        raise BadInput(f"{path} cannot be decoded: it is no file" if exists(path) else f"{path} is missing")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file, or a link to one, that a system calls regular: no folder, pipe or socket."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises OSError for a name that is too long
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at the path, or where its links lead."""
+    return os.path.exists(path)  # noqa: PTH110 - as for `is_file`
 
 
 def reason(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Images from files: their orientation, colours, bits and crops, and every file that is none."""
 
 import io
+import os
 import warnings
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmark.contract import BadInput
-from benchmark.contract.images import decode, decode_one
+from benchmark.contract.images import decode, decode_one, on_all_cores
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 12, 3), dtype=np.uint8)
@@ -151,6 +152,12 @@ def test_images_are_in_the_order_of_the_paths_with_their_own_boxes(paths):
         assert np.array_equal(image, decode_one(path, 8, 3, box))
 
 
+def test_what_is_looked_at_on_all_cores_comes_in_order_and_the_first_error_ends_it():
+    assert on_all_cores(lambda k: k * k, range(100)) == [k * k for k in range(100)]
+    with pytest.raises(ZeroDivisionError):
+        on_all_cores(lambda k: 1 // (k - 7), range(100))
+
+
 def test_no_images_are_an_empty_array():
     assert decode([], 8, 3).shape == (0, 8, 8, 3)
 
@@ -182,14 +189,21 @@ def test_a_file_that_is_no_image_is_refused(tmp_path, content):
     refused(path, "cannot be decoded")
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path):
     refused(tmp_path / "a.png", "is missing")
-    refused(tmp_path, "cannot be decoded")
+    refused(tmp_path / ("x" * 300), "is missing")
+    refused(tmp_path, "cannot be decoded: it is no file")
+    os.mkfifo(tmp_path / "pipe.png")
+    refused(tmp_path / "pipe.png", "cannot be decoded: it is no file")
 
 
 @pytest.mark.parametrize("box", [(5, 5, 3, 9), (5, 5, 9, 5), (0, 0, 0, 0), (12, 0, 20, 8), (-8, -8, 0, 0)])
 def test_a_box_without_pixels_is_refused(tmp_path, box):
     refused(save(tmp_path / "a.png", COLOUR), "box", "12x12", box=box)
+
+
+def test_a_box_larger_than_any_memory_is_refused(tmp_path):
+    refused(save(tmp_path / "a.png", COLOUR), "the box (0, 0, 99999, 99999) cannot be cut out", box=(0, 0, 99_999, 99_999))
 
 
 @pytest.mark.parametrize("value", [-1, 70_000])
