@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Box, Data, Dataset, Finding, Seen, Split, decode_one, duplicates
+from benchmark.contract.images import exists, is_file, on_all_cores
 
-from ._files import files_below, image_size, is_image
+from ._files import files_below, image_size, is_image, links_up_below
 
 TRAIN, TEST = "train", "test"
 
@@ -39,6 +40,7 @@ class ListedDataset(Dataset):
 
     channels: ClassVar[int] = 3
     file_size: ClassVar[tuple[int, int] | None] = None  #: (width, height) that every file should have
+    published: ClassVar[Mapping[str, int]] = {}  #: images by split, where the distribution has them in one number only
 
     @abstractmethod
     def classes(self) -> tuple[str, ...]:
@@ -60,6 +62,14 @@ class ListedDataset(Dataset):
         """In which every image should have a row."""
         return ()
 
+    def parts(self) -> Sequence[Path]:
+        """What lies below the data root of the distribution; where none of it does, it is not there at all."""
+        return [needed(self.root, self.name, self.card.access)]
+
+    def not_followed(self) -> Sequence[Path]:
+        """Links in those folders that lead to a folder above, and would bring in what lies beside."""
+        return [link for folder in self.folders() if folder.is_dir() for link in links_up_below(folder)]
+
     def unused(self) -> Iterable[Path]:
         """Images in those folders that have a label, and are left out on purpose."""
         return ()
@@ -73,45 +83,78 @@ class ListedDataset(Dataset):
         return {}
 
     def sources(self) -> Sequence[Path]:
-        """The lists and all images; it is `read` that names a missing one, with its row."""
-        return [*self.lists(), *dict.fromkeys(row.path for row in self.rows() if row.path.is_file())]
+        """The lists and all images. Raises BadInput for what `read` would refuse, but the pixels: a cache must not hide it."""
+        return [*self.lists(), *dict.fromkeys(row.path for row in self.usable()[0])]
 
     def read(self) -> Data:
         """All images, in the order of the rows. Raises BadInput for the first row that cannot be used."""
+        rows, again = self.usable()
+        train, test = (self._split([row for row in rows if row.split == split]) for split in (TRAIN, TEST))
+        notes = [*self.notes(), *self._count_notes(rows)]
+        if links := self.not_followed():
+            notes.append(f"{len(links)} links are not followed, since each leads to a folder above it ({links[0]})")
+        if again:
+            notes.append(f"{len(again)} rows list an image again, and are not used ({again[0].where})")
+        if leaked := _also_in_training(train, test):
+            notes.append(
+                f"{len(leaked)} of {len(test)} test images have the exact pixels of a training image, {sum(leaked)} of them "
+                f"under another label; python -m benchmark data check {self.name} names them"
+            )
+        return Data(train, test, self.classes(), notes=tuple(notes), mistakes=self.mistakes())
+
+    def usable(self) -> tuple[list[Row], list[Row]]:
+        """The rows that give an image each, and those that say the same once more. Raises BadInput for what cannot be used."""
         classes = self.classes()
         rows = list(self.rows())
         for row in rows:
-            if fault := row.fault or _label_fault(row, len(classes)):
+            if fault := row.fault or _label_fault(row, len(classes)) or _file_fault(row):
                 raise BadInput(f"{row.where}: {fault}")
-            if not row.path.is_file():
-                raise BadInput(f"{row.where}: there is no image {row.path}")
-        _refuse_contradictions(rows)
-        parts = {split: [row for row in rows if row.split == split] for split in (TRAIN, TEST)}
-        for split, part in parts.items():
+        rows, again = _once(rows)
+        for finding in self._lacks(rows):
+            raise BadInput(f"{self.name}: {finding.detail}")
+        return rows, again
+
+    def _lacks(self, rows: Sequence[Row]) -> Iterator[Finding]:
+        """What the rows do not have together: images of each split and for each class, boxes and votes for all or for none."""
+        for split in (TRAIN, TEST):
+            part = [row for row in rows if row.split == split]
             if not part:
-                raise BadInput(f"{self.name}: there is no {split} image in {self.root}")
-        trained = {row.label for row in parts[TRAIN]}
-        if untrained := [name for label, name in enumerate(classes) if label not in trained]:
-            raise BadInput(f"{self.name}: the class '{untrained[0]}' has no training image in {self.root}")
-        train, test = self._split(parts[TRAIN]), self._split(parts[TEST])
-        return Data(train, test, classes, notes=tuple(self.notes()), mistakes=self.mistakes())
+                yield Finding("split without image", split, f"there is no {split} image in {self.root}")
+            for what, count in (
+                ("a box", sum(r.box is not None for r in part)),
+                ("votes", sum(r.votes is not None for r in part)),
+            ):
+                if 0 < count < len(part):
+                    detail = f"{count} of {len(part)} {split} rows have {what}, and others none; wanted all or none"
+                    yield Finding("rows differ", split, detail)
+        trained = {row.label for row in rows if row.split == TRAIN}
+        for label, name in enumerate(self.classes()):
+            if label not in trained:
+                yield Finding("class without image", name, f"the class '{name}' has no training image in {self.root}")
+
+    def _count_notes(self, rows: Sequence[Row]) -> Iterator[str]:
+        counts = Counter(row.split for row in rows)
+        for split, published in self.published.items():
+            if counts[split] != published:
+                yield f"{split}: {counts[split]} images, where {published} were published: a subset, or a list that was cut"
 
     def _split(self, rows: Sequence[Row]) -> Split:
         boxes = [row.box for row in rows if row.box is not None]
         votes = [row.votes for row in rows if row.votes is not None]
-        if len(boxes) not in (0, len(rows)) or len(votes) not in (0, len(rows)):
-            raise BadInput(f"{self.name}: some of its rows have a box, or votes, and others none; wanted all or none")
         images = self.decode([row.path for row in rows], self.side(), self.channels, boxes or None)
         labels = np.array([row.label for row in rows], np.int64)
         return Split(images, labels, np.array(votes, np.int64) if votes else None, names_for_lists([row.path for row in rows]))
 
     def findings(self) -> Iterator[Finding]:
-        """Every row and every image, one by one."""
+        """Every row and every image, one by one. Raises BadInput where nothing of the distribution is there."""
         try:
             rows, count = list(self.rows()), len(self.classes())
             there = [folder for folder in self.folders() if folder.is_dir()]
             found = {path: is_image(path) for folder in there for path in files_below(folder)}
+            links = self.not_followed()
         except BadInput as error:
+            if not any(map(exists, self.parts())):
+                raise
             yield Finding("unreadable", self.name, str(error))
             return
         for row in rows:
@@ -119,37 +162,50 @@ class ListedDataset(Dataset):
                 yield Finding("unusable row", row.where, row.fault)
             elif fault := _label_fault(row, count):
                 yield Finding("label out of range", row.where, fault)
-        for path, times in Counter(row.path for row in rows if not row.fault).items():
+        rows = [row for row in rows if not row.fault]
+        for (path, _), times in Counter((row.path, row.box) for row in rows).items():
             if times > 1:
                 yield Finding("listed twice", str(path), f"{times} rows")
-        trained = {row.label for row in rows if row.split == TRAIN and not row.fault}
-        for label, name in enumerate(self.classes()):
-            if label not in trained:
-                yield Finding("class without image", name, f"none for training in {self.root}")
-        listed = {row.path: row for row in rows if not row.fault}
-        unused = set(self.unused())
+        listed = {(row.path, row.box): row for row in rows}
+        for split, wanted in self.published.items():
+            if (number := sum(row.split == split for row in listed.values())) != wanted:
+                where = ", ".join(map(str, self.lists())) or str(self.root)
+                yield Finding("wrong count", where, f"{split}: wanted {wanted} images, found {number}")
+        yield from self._lacks(rows)
+        labelled = {row.path for row in rows} | set(self.unused())
         for path, image in found.items():
             if not image:
                 yield Finding("no image", str(path), "by the ending of its name")
-            elif path not in listed and path not in unused:
+            elif path not in labelled:
                 yield Finding("image without label", str(path))
-        yield from self._image_findings(listed)
+        for path in links:
+            yield Finding("link not followed", str(path), "it leads to a folder above")
+        yield from self._image_findings(list(listed.values()))
 
-    def _image_findings(self, listed: dict[Path, Row]) -> Iterator[Finding]:
-        seen: list[Seen] = []
-        for path, row in listed.items():
-            if not path.is_file():
-                yield Finding("label without image", row.where, f"there is no {path}")
-                continue
+    def _image_findings(self, rows: Sequence[Row]) -> Iterator[Finding]:
+        for row in rows:
+            if fault := _file_fault(row):
+                yield Finding("not a file" if exists(row.path) else "label without image", row.where, fault)
+        rows = [row for row in rows if is_file(row.path)]
+        side, channels = self.side(), self.channels
+
+        def looked_at(row: Row) -> tuple[tuple[int, int], bytes] | str:
+            """The size of a row's file and a hash of its pixels, or why it has none."""
             try:
-                size = image_size(path)
-                pixels = decode_one(path, self.side(), self.channels, row.box)
+                return image_size(row.path), sha256(decode_one(row.path, side, channels, row.box).tobytes()).digest()
             except BadInput as error:
-                yield Finding("undecodable", str(path), str(error))
+                return str(error).removeprefix(str(row.path)).lstrip(": ")
+
+        seen: list[Seen] = []
+        for row, found in zip(rows, on_all_cores(looked_at, rows), strict=True):
+            if isinstance(found, str):
+                yield Finding("undecodable", str(row.path), found)
                 continue
+            size, pixels = found
             if self.file_size and size != self.file_size:
-                yield Finding("wrong size", str(path), f"{size[0]}x{size[1]}; wanted {self.file_size[0]}x{self.file_size[1]}")
-            seen.append(Seen(sha256(pixels.tobytes()).digest(), row.split, -1 if row.label is None else row.label, str(path)))
+                wanted = f"{size[0]}x{size[1]}; wanted {self.file_size[0]}x{self.file_size[1]}"
+                yield Finding("wrong size", str(row.path), wanted)
+            seen.append(Seen(pixels, row.split, -1 if row.label is None else row.label, str(row.path)))
         yield from duplicates(seen)
 
 
@@ -157,14 +213,37 @@ def _label_fault(row: Row, count: int) -> str:
     return "" if row.label is not None and 0 <= row.label < count else f"its label is none of the {count} classes"
 
 
-def _refuse_contradictions(rows: Sequence[Row]) -> None:
-    """Raises BadInput where one image, or one box of it, has two labels or is in both splits."""
-    seen: dict[tuple[Path, Box | None], Row] = {}
+def _file_fault(row: Row) -> str:
+    if is_file(row.path):
+        return ""
+    return f"{row.path} is no file" if exists(row.path) else f"there is no image {row.path}"
+
+
+def _once(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The first row of each image, or box of it, and those that repeat it. Raises BadInput for one that contradicts it."""
+    first: dict[tuple[Path, Box | None], Row] = {}
+    again = []
     for row in rows:
-        first = seen.setdefault((row.path, row.box), row)
-        if (first.label, first.split) != (row.label, row.split):
-            what = "label" if first.label != row.label else "split"
-            raise BadInput(f"{row.where}: {row.path} has another {what} than before ({first.where})")
+        before = first.setdefault((row.path, row.box), row)
+        if before is row:
+            continue
+        for what in ("label", "split", "votes"):
+            if getattr(before, what) != getattr(row, what):
+                raise BadInput(f"{row.where}: {row.path} has another {what} than before ({before.where})")
+        again.append(row)
+    return list(first.values()), again
+
+
+def _also_in_training(train: Split, test: Split) -> list[bool]:
+    """For each test image whose exact pixels are in training, whether it has another label there."""
+    labels: dict[bytes, set[int]] = {}
+    for image, label in zip(train.images, train.labels, strict=True):
+        labels.setdefault(sha256(image.tobytes()).digest(), set()).add(int(label))
+    seen = (
+        (labels.get(sha256(image.tobytes()).digest()), int(label))
+        for image, label in zip(test.images, test.labels, strict=True)
+    )
+    return [known != {label} for known, label in seen if known]
 
 
 def names_for_lists(paths: Sequence[Path]) -> NDArray[np.str_] | None:
@@ -192,3 +271,9 @@ def needed(root: Path | None, name: str, access: str) -> Path:
     if not root.is_dir():
         raise BadInput(f"{name}: there is no folder {root}")
     return root
+
+
+def need_any(parts: Sequence[Path], access: str) -> None:
+    """Raises BadInput, with how to get it, where nothing is at any of the paths."""
+    if not any(map(exists, parts)):
+        raise BadInput(f"{parts[0]} is missing: {access}")

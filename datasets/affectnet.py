@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Count
+from benchmark.contract.images import is_file
 
-from ._affectnet import EMPTY, Layout, layout_of
+from ._affectnet import EMPTY, LAYOUTS, Layout, layout_of
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 from ._mistakes import expression_mistakes
 
@@ -78,6 +79,9 @@ class AffectNet(ListedDataset):
     def lists(self) -> Sequence[Path]:
         return self._layout.lists(self._folder)
 
+    def parts(self) -> Sequence[Path]:
+        return [layout.place(self._folder, split) for layout in LAYOUTS for split in (TRAIN, TEST)]
+
     def folders(self) -> Sequence[Path]:
         return self._layout.folders(self._folder)
 
@@ -125,6 +129,6 @@ class AffectNet(ListedDataset):
 
 def without_content(path: Path) -> str | None:
     """Why an image is left out, if it is the one whose file is empty in the distribution."""
-    if not path.as_posix().endswith(f"/{EMPTY}") or (path.is_file() and path.stat().st_size):
+    if not path.as_posix().endswith(f"/{EMPTY}") or (is_file(path) and path.stat().st_size):
         return None
     return f"empty in the distribution ({EMPTY})"

@@ -22,11 +22,12 @@ from typing import Annotated
 from pydantic import Field
 
 from benchmark.contract import BadInput, Card
+from benchmark.contract.images import is_file
 
 from ._listed import TEST, TRAIN, Row, needed, whole
 from ._table import below, table_rows
 from .folder import Config as FolderConfig
-from .folder import Folder, checked_classes, held_out_of
+from .folder import Folder, checked_classes, controls, held_out_of
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,14 @@ class Csv(Folder):
     def lists(self) -> Sequence[Path]:
         return [self._file]
 
+    def parts(self) -> Sequence[Path]:
+        return [self._file]
+
     def folders(self) -> Sequence[Path]:
         return ()  # what the table does not name is no part of the set
+
+    def not_followed(self) -> Sequence[Path]:
+        return ()
 
     def notes(self) -> Iterator[str]:
         yield from ()
@@ -61,14 +68,17 @@ class Csv(Folder):
     @cached_property
     def _file(self) -> Path:
         file = needed(self.root, self.name, self.card.access) / str(self.config.file)
-        if not file.is_file():
+        if not is_file(file):
             raise BadInput(f"{file} is missing; {self.card.access}")
         return file
 
     @cached_property
     def _table(self) -> list[tuple[str, dict[str, str], str]]:
         """Each row: where it is, its fields by column, and what is wrong with it, if anything."""
-        table = list(table_rows(self._file, ("path", "label")))
+        table = [
+            (where, row, fault or ("its label has a control character in it" if controls(row["label"]) else ""))
+            for where, row, fault in table_rows(self._file, ("path", "label"))
+        ]
         if not table:
             raise BadInput(f"{self._file}: there is no row in it")
         return table

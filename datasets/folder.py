@@ -6,7 +6,8 @@ The data root is the folder itself:
     CLASS/*                         all images, of which a share of each class becomes the test set
 
 Names may be in any script; classes are in the order of their names. Folders within a class belong to it, links are followed,
-hidden files are left out, and so is, with a note, what is no image by the ending of its name.
+hidden files are left out. With a note, so is what is no image by the ending of its name, and a link to a folder that it lies
+in, which would bring the images of other classes into one.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from benchmark.contract import BadInput, Card
+from benchmark.contract.images import without_warnings
 
-from ._files import files_below, header, is_image, is_meant
+from ._files import files_below, folders_in, header, is_image, leads_up
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
 LARGEST_SIDE = 224
@@ -73,6 +75,11 @@ class Folder(ListedDataset):
     def channels(self) -> int:  # type: ignore[override]
         """1 or 3."""
         return self._channels
+
+    def not_followed(self) -> Sequence[Path]:
+        places = dict.fromkeys((self._root, *self._places.values()))
+        links = [path for place in places for path in sorted(place.iterdir()) if path.is_dir() and leads_up(path, place)]
+        return [*links, *super().not_followed()]
 
     def notes(self) -> Iterator[str]:
         others = [path for folder in self.folders() for path in files_below(folder) if not is_image(path)]
@@ -130,13 +137,15 @@ class Folder(ListedDataset):
     @cached_property
     def _usual_side(self) -> int:
         paths = [row.path for row in self.rows()]
-        sides = sorted(min(size) for size, _ in headers(paths[:: max(1, len(paths) // LOOKED_AT)]))
+        with without_warnings():
+            sides = sorted(min(size) for size, _ in headers(paths[:: max(1, len(paths) // LOOKED_AT)]))
         return min(LARGEST_SIDE, sides[len(sides) // 2]) if sides else LARGEST_SIDE
 
     @cached_property
     def _channels(self) -> int:
         if self.config.colour == "auto":
-            return 1 if all(mode in GREY for _, mode in headers([row.path for row in self.rows()])) else 3
+            with without_warnings():
+                return 1 if all(mode in GREY for _, mode in headers([row.path for row in self.rows()])) else 3
         return 1 if self.config.colour == "grey" else 3
 
 
@@ -147,17 +156,11 @@ def headers(paths: Iterable[Path]) -> Iterator[tuple[tuple[int, int], str]]:
             yield header(path)
 
 
-def folders_in(place: Path) -> list[Path]:
-    """The folders in a folder, by name, but hidden ones. Raises BadInput where it cannot be read."""
-    try:
-        return sorted(f for f in place.iterdir() if f.is_dir() and is_meant(place, f.name))
-    except OSError as error:
-        raise BadInput(f"{place} cannot be read ({error.strerror})") from None
-
-
 def checked_classes(where: str, names: Iterable[str], wanted: str) -> tuple[str, ...]:
-    """The names of classes in order. Raises BadInput for fewer than two, and for two that differ in case alone."""
+    """The names of classes in order. Raises BadInput for fewer than two, and for names that cannot be told apart by sight."""
     classes = tuple(sorted(names))
+    if bad := next(filter(controls, classes), None):
+        raise BadInput(f"{where}: the class {bad!a} has a control character in its name")
     if len(classes) < 2:
         raise BadInput(f"{where}: it has {len(classes)} classes; wanted at least two, and {wanted}")
     spelt: dict[str, str] = {}
@@ -165,6 +168,11 @@ def checked_classes(where: str, names: Iterable[str], wanted: str) -> tuple[str,
         if (other := spelt.setdefault(name.casefold(), name)) != name:
             raise BadInput(f"{where}: the classes '{other}' and '{name}' differ in case alone; wanted one spelling")
     return classes
+
+
+def controls(text: str) -> bool:
+    """Whether a text has control characters in it, which nobody sees."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def held_out_of(paths: Sequence[Path], root: Path, percent: float) -> set[Path]:

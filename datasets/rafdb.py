@@ -9,7 +9,7 @@ Below the data root, as the RUL repository lays it out:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Count
 
+from ._files import text_of
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed, whole
 from ._mistakes import expression_mistakes
 
@@ -55,6 +56,7 @@ class RAFDB(ListedDataset):
     )
     Config = Config
     file_size: ClassVar[tuple[int, int]] = (100, 100)
+    published: ClassVar[Mapping[str, int]] = {TRAIN: 12_271, TEST: 3_068}
 
     def classes(self) -> tuple[str, ...]:
         return CLASSES
@@ -68,6 +70,10 @@ class RAFDB(ListedDataset):
             raise BadInput(f"{file} is missing; {self.card.access}")
         return [file]
 
+    def parts(self) -> Sequence[Path]:
+        root = needed(self.root, self.name, self.card.access)
+        return [root / LIST, root / IMAGES]
+
     def folders(self) -> Sequence[Path]:
         return [needed(self.root, self.name, self.card.access) / IMAGES]
 
@@ -75,11 +81,7 @@ class RAFDB(ListedDataset):
         (file,), (folder,) = self.lists(), self.folders()
         if not folder.is_dir():
             raise BadInput(f"{folder} is missing; {self.card.access}")
-        try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{file} cannot be read: {error}") from None
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(text_of(file).splitlines(), 1):
             where = f"{file}, line {number}"
             if found := LINE.fullmatch(line.strip()):
                 name, split, label = found.groups()

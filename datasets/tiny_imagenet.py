@@ -19,10 +19,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.contract import BadInput, Card, Data, Finding
+from benchmark.contract import BadInput, Card, Finding
+from benchmark.contract.images import exists
 
 from ._download import Remote, unpack_first
-from ._files import images_below
+from ._files import images_below, text_of
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
 FOLDER = "tiny-imagenet-200"
@@ -66,6 +67,9 @@ class TinyImageNet(ListedDataset):
                 raise BadInput(f"{file} is missing; {self.card.access}")
         return files
 
+    def parts(self) -> Sequence[Path]:
+        return [self._folder()]
+
     def folders(self) -> Sequence[Path]:
         folder = self._folder()
         return [*(folder / "train" / wnid / "images" for wnid in self._wnids), folder / "val" / "images"]
@@ -82,10 +86,10 @@ class TinyImageNet(ListedDataset):
                 raise BadInput(f"{where}: '{line[:60]}'; wanted an image's name and its class's id; is the file truncated?")
             yield Row(TEST, file.parent / "images" / name, labels.get(rest[0]), where)
 
-    def read(self) -> Data:
+    def usable(self) -> tuple[list[Row], list[Row]]:
         for finding in self._wrong_counts():
             raise BadInput(f"{finding.where}: {finding.detail}; is it unpacked whole?")
-        return super().read()
+        return super().usable()
 
     def findings(self) -> Iterator[Finding]:
         """Every class with too few or too many images, then every row and every image; or the list that cannot be read."""
@@ -93,6 +97,8 @@ class TinyImageNet(ListedDataset):
             yield from self._wrong_counts()
             yield from super().findings()
         except BadInput as error:
+            if not any(map(exists, self.parts())):
+                raise
             yield Finding("unreadable", self.name, str(error))
 
     def download(self) -> list[str]:
@@ -138,7 +144,4 @@ class TinyImageNet(ListedDataset):
 
 def lines_of(file: Path) -> list[str]:
     """The lines of a text file that have anything in them. Raises BadInput where it is no text."""
-    try:
-        return [line.rstrip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} cannot be read: {error}") from None
+    return [line.rstrip() for line in text_of(file).splitlines() if line.strip()]

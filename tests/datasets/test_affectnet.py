@@ -1,11 +1,14 @@
 """AffectNet: its layouts, labels that are not in use, face boxes, and what is not as it should be."""
 
 import io
+import os
+import shutil
 from zlib import crc32
 
 import numpy as np
 import pytest
 from pictures import kinds, pixels, refused, save
+from refusal import refusal
 
 from benchmark.contract import BadInput
 from benchmark.datasets._affectnet import EMPTY, face_box, label_of
@@ -191,6 +194,27 @@ def test_the_file_that_is_empty_in_the_distribution_is_left_out_and_told(tmp_pat
     assert len(affectnet(root).read().train) == 9
 
 
+def test_a_box_that_no_memory_holds_is_named(tmp_path):
+    root = by_table(tmp_path, ["0/t0.jpg,0,0,99999,99999,,0,0,0"])
+    photograph = root / "affectnet" / "Manually_Annotated_Images" / "0" / "t0.jpg"
+    refused(affectnet(root), photograph, "the box (0, 0, 99999, 99999) cannot be cut out")
+    (finding,) = affectnet(root).findings()
+    assert (finding.kind, finding.where) == ("undecodable", str(photograph))
+    assert finding.detail.startswith("the box (0, 0, 99999, 99999)")
+
+
+def test_two_boxes_of_one_photograph_are_two_images(tmp_path):
+    root = by_table(tmp_path, ["0/t0.jpg,1,1,8,8,,0,0,0"])
+    assert len(affectnet(root).read().train) == 9
+    assert kinds(affectnet(root)) == []
+
+
+def test_a_path_too_long_for_any_file_is_missed(tmp_path):
+    name = "x" * 300 + ".jpg"
+    refused(affectnet(by_table(tmp_path, [f"{name},3,5,8,8,,0,0,0"])), "training.csv, line 14", "there is no image", name)
+    assert kinds(affectnet(tmp_path)) == ["label without image"]
+
+
 def test_a_table_without_a_column_is_refused(tmp_path):
     refused(affectnet(by_table(tmp_path, columns=COLUMNS.replace("face_x", "x"))), "training.csv", "no column 'face_x'")
 
@@ -222,6 +246,28 @@ def test_what_is_missing_says_how_to_get_it(tmp_path):
     refused(affectnet(tmp_path), tmp_path / "affectnet", "is missing", "train_set and val_set", "training.csv")
     (tmp_path / "affectnet").mkdir()
     refused(affectnet(tmp_path), "holds none of AffectNet's layouts")
+    refusal(lambda: kinds(affectnet(tmp_path)), "holds none of AffectNet's layouts")
+
+
+@pytest.mark.parametrize(("layout", "name"), [("by_number", "train"), ("by_array", "train_set"), ("by_folder", "val_class")])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, layout, name):
+    place = LAYOUTS[layout](tmp_path) / "affectnet" / name
+    place.rename(tmp_path / "elsewhere")
+    place.touch()
+    refused(affectnet(tmp_path), place, "cannot be read (Not a directory)")
+    assert kinds(affectnet(tmp_path)) == ["unreadable"]
+
+
+def test_pipes_in_the_place_of_labels_are_not_waited_for(tmp_path):
+    file = by_array(tmp_path) / "affectnet" / "train_set" / "annotations" / "1_exp.npy"
+    file.unlink()
+    os.mkfifo(file)
+    refused(affectnet(tmp_path), file, "it is no file")
+    shutil.rmtree(tmp_path / "affectnet")
+    file = by_table(tmp_path) / "affectnet" / "training.csv"
+    file.unlink()
+    os.mkfifo(file)
+    refused(affectnet(tmp_path), file, "it is no file")
     assert kinds(affectnet(tmp_path)) == ["unreadable"]
 
 

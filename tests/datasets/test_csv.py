@@ -1,11 +1,13 @@
 """A table of images of one's own: how it may be written, and every row that is not what it should be."""
 
+import os
 import unicodedata
 from zlib import crc32
 
 import numpy as np
 import pytest
 from pictures import kinds, pixels, refused, save
+from refusal import refusal
 
 from benchmark.datasets.csv_list import Csv
 
@@ -166,6 +168,8 @@ def test_a_root_with_dots_in_it(root):
 def test_no_root_and_no_table(tmp_path):
     refused(listed(None), "--data-root", "labels.csv")
     refused(listed(tmp_path), tmp_path / "labels.csv", "is missing")
+    refused(listed(tmp_path, file="x" * 300), "is missing")
+    refusal(lambda: kinds(listed(tmp_path)), tmp_path / "labels.csv", "is missing")
     refused(listed(tmp_path, file="mine.csv"), tmp_path / "mine.csv", "is missing")
 
 
@@ -209,6 +213,19 @@ def test_numbers_with_gaps_are_refused(root, labels, words):
     refused(listed(table(root, rows)), words, "wanted all from 0 on")
 
 
+def test_a_table_of_training_images_alone_is_refused(root):
+    refused(listed(table(root, [(path, label, "train") for path, label, _ in ROWS])), "there is no test image")
+    assert kinds(listed(root)) == ["split without image"]
+
+
+def test_votes_of_some_rows_only_are_refused_and_found(root):
+    rows = [(*row, "3 4") for row in ROWS]
+    assert kinds(listed(table(root, rows, (*HEADER, "votes")))) == []
+    refused(
+        listed(table(root, [*rows, ("4.png", "cat", "test", "9 9")], (*HEADER, "votes"))), "line 6", "another votes", "line 5"
+    )
+
+
 def test_labels_that_differ_in_case_alone_are_refused(root):
     refused(listed(table(root, [*ROWS, ("images/1.png", "Cat", "train")])), "'Cat' and 'cat' differ in case alone")
 
@@ -238,12 +255,17 @@ def test_a_class_in_the_test_alone_is_refused(root):
         (("a,5.png", "cat", "train"), "unusable row", "wanted 3 fields, found 4"),
         (("5.png", "cat"), "unusable row", "wanted 3 fields, found 2"),
         (("gone.png", "cat", "train"), "label without image", "there is no image"),
-        (("images", "cat", "train"), "label without image", "there is no image"),
+        (("x" * 300, "cat", "train"), "label without image", "there is no image"),
+        (("images", "cat", "train"), "not a file", "images is no file"),
+        (("pipe.png", "cat", "train"), "not a file", "pipe.png is no file"),
+        (("5.png", "cat\0\0", "train"), "unusable row", "its label has a control character"),
+        (("5.png", "c\x1bat", "train"), "unusable row", "its label has a control character"),
         (("labels.csv", "cat", "train"), "undecodable", "cannot be decoded"),
     ],
 )
 def test_a_bad_row_is_named(root, row, kind, words):
     images(root, "5.png")
+    os.mkfifo(root / "pipe.png")
     refused(listed(table(root, [*ROWS, row])), "labels.csv" if kind == "undecodable" else "labels.csv, line 6", words)
     assert kinds(listed(root)) == [kind]
 

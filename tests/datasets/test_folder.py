@@ -1,12 +1,18 @@
 """A folder of images of one's own: layouts, names in any script, the share for the test, and what is refused."""
 
+import os
+import subprocess
+import sys
 import unicodedata
 from zlib import crc32
 
 import numpy as np
 import pytest
 from pictures import kinds, pixels, refused, save
+from PIL import Image
+from refusal import refusal
 
+from benchmark.cache import prepare
 from benchmark.datasets.folder import Folder, held_out_of
 
 SCRIPTS = ("Größe", "大小", "حجم", "🙂", "with blanks")
@@ -189,6 +195,36 @@ def test_links_are_followed(split, tmp_path_factory):
     assert data.train.labels.tolist() == [0, 1, 1, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [("train/cat/up", "train"), ("train/cat/up", "."), ("train/cat/inner/up", "train/cat"), ("train/up", "."), ("up", ".")],
+)
+def test_a_link_to_a_folder_above_would_mix_the_classes_and_is_not_followed(split, link, target):
+    fill(split, "train/cat/inner/9.png")
+    (split / link).symlink_to(split / target, target_is_directory=True)
+    data = folder(split).read()
+    assert data.classes == ("cat", "dog")
+    assert data.train.labels.tolist() == [0, 0, 0, 1]
+    assert data.notes == (f"1 links are not followed, since each leads to a folder above it ({split / link})",)
+    assert [(f.kind, f.where) for f in folder(split).findings()] == [("link not followed", str(split / link))]
+
+
+# The same image on both sides
+
+
+def test_test_images_with_the_pixels_of_training_images_are_counted(whole):
+    held_out = {path.name for path in held_out_of(sorted((whole / "cat").iterdir()), whole, 20.0)}
+    (tested, also_tested), trained = sorted(held_out), next(f"cat{k}.png" for k in range(10) if f"cat{k}.png" not in held_out)
+    (whole / "cat" / tested).write_bytes((whole / "cat" / trained).read_bytes())
+    (note,) = folder(whole).read().notes
+    assert note.startswith("1 of 4 test images have the exact pixels of a training image, 0 of them under another label")
+    trained = next(path for path in sorted((whole / "dog").iterdir()) if path.name in folder(whole).read().train.names)
+    (whole / "cat" / also_tested).write_bytes(trained.read_bytes())
+    (note,) = folder(whole).read().notes
+    assert note.startswith("2 of 4 test images have the exact pixels of a training image, 1 of them under another label")
+    assert "data check folder" in note
+
+
 # Bad input
 
 
@@ -197,7 +233,7 @@ def test_no_root_says_how_to_give_one(tmp_path):
     refused(folder(tmp_path / "gone"), "there is no folder", "gone")
     (tmp_path / "file").touch()
     refused(folder(tmp_path / "file"), "there is no folder")
-    assert kinds(folder(None)) == ["unreadable"]
+    refusal(lambda: kinds(folder(None)), "--data-root")
 
 
 def test_fewer_than_two_classes_are_refused(tmp_path):
@@ -245,6 +281,46 @@ def test_a_link_that_leads_nowhere_is_named(split):
     (split / "train" / "cat" / "9.png").symlink_to(split / "gone.png")
     refused(folder(split), "there is no image", split / "train" / "cat" / "9.png")
     assert kinds(folder(split)) == ["label without image"]
+
+
+def test_a_pipe_is_no_image_and_is_not_waited_for(whole):
+    os.mkfifo(whole / "cat" / "p.png")
+    refused(folder(whole), f"{whole / 'cat' / 'p.png'} is no file")
+    assert [(f.kind, f.where) for f in folder(whole).findings()] == [("not a file", str(whole / "cat" / "p.png"))]
+
+
+def test_one_image_a_class_leaves_none_for_the_test(tmp_path):
+    refused(folder(fill(tmp_path, "cat/1.png", "dog/2.png")), "there is no test image")
+    assert kinds(folder(tmp_path)) == ["split without image"]
+
+
+def test_a_class_with_a_control_character_is_refused(split):
+    fill(split, "train/do\ng/1.png")
+    refused(folder(split), r"the class 'do\ng' has a control character")
+
+
+def test_what_would_be_refused_is_refused_though_a_cache_is_there(split, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
+    prepare(folder(split))
+    (split / "train" / "emu").mkdir()
+    refusal(lambda: prepare(folder(split)), "the class 'emu' has no training image")
+    (split / "train" / "emu").rmdir()
+    prepare(folder(split))
+    (split / "train" / "cat" / "dead.png").symlink_to(split / "gone.png")
+    refusal(lambda: prepare(folder(split)), "there is no image", "dead.png")
+
+
+def test_an_image_of_a_hundred_million_pixels_is_read_without_a_word(whole):
+    """In a process of its own: Python shows a warning by rules that pytest changes."""
+    Image.new("1", (10_000, 10_000)).save(whole / "cat" / "huge.png")
+    code = f"""
+from pathlib import Path
+from benchmark.datasets.folder import Folder
+mine = Folder(Folder.Config(), Path({str(whole)!r}))
+assert (len(mine.read().train), list(mine.findings())) == (17, [])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
 
 
 def test_findings_across_the_split(split):

@@ -1,12 +1,13 @@
 """Datasets of image files: what is read, every finding, and the walk through folders."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from pictures import kinds, pixels, refused, save
 from PIL import Image
+from refusal import refusal
 
 from benchmark.contract import BadInput, Card, NoOptions
 from benchmark.datasets._files import files_below, header, image_size, images_below
@@ -103,9 +104,16 @@ def test_votes_and_boxes_are_of_their_rows(tmp_path):
     assert data.test.votes.tolist() == [[2, 7], [3, 6]]
 
 
-def test_sources_are_the_images_that_are_there(scene):
-    scene.rows.append(Row("train", scene.root / "missing.png", 0, "line 5"))
+def test_sources_are_the_images_each_once(scene):
+    scene.rows.append(scene.rows[1])
     assert scene.dataset.sources() == [scene.root / f"{k}.png" for k in range(4)]
+
+
+def test_sources_are_refused_where_reading_would_be(scene):
+    """Else a cache that was made before would be used."""
+    scene.rows.append(Row("train", scene.root / "missing.png", 0, "line 5"))
+    refusal(scene.dataset.sources, "line 5", "there is no image")
+    refusal(Listed(scene.root, scene.rows[:4], ("a", "b", "c")).sources, "the class 'c' has no training image")
 
 
 # What is refused, and found
@@ -123,8 +131,10 @@ def test_a_label_out_of_range(scene, label):
 
 
 def test_an_image_listed_twice(scene):
-    scene.rows.append(scene.rows[0])
-    assert len(scene.dataset.read().train) == 3  # harmless, where it says the same
+    scene.rows.append(replace(scene.rows[0], where="line 5"))
+    data = scene.dataset.read()
+    assert data.train.names.tolist() == ["0.png", "1.png"]  # a noise list can still name the images
+    assert data.notes == ("1 rows list an image again, and are not used (line 5)",)
     assert (scene.found().kind, scene.found().where) == ("listed twice", str(scene.rows[0].path))
     assert "2 rows" in scene.found().detail
 
@@ -156,6 +166,15 @@ def test_an_undecodable_image(scene, content):
     path.write_bytes(content)
     refused(scene.dataset, path, "cannot be decoded")
     assert (scene.found().kind, scene.found().where) == ("undecodable", str(path))
+    assert scene.found().detail == "cannot be decoded: it is no image of a known format"  # its name stands before
+
+
+def test_other_counts_than_were_published(scene, monkeypatch):
+    monkeypatch.setattr(Listed, "published", {"train": 2, "test": 2})
+    assert (scene.dataset.read().notes, list(scene.dataset.findings())) == ((), [])
+    monkeypatch.setattr(Listed, "published", {"train": 2, "test": 5})
+    assert scene.dataset.read().notes == ("test: 2 images, where 5 were published: a subset, or a list that was cut",)
+    assert (scene.found().kind, scene.found().detail) == ("wrong count", "test: wanted 5 images, found 2")
 
 
 def test_a_truncated_jpeg(scene):
@@ -209,11 +228,13 @@ def test_a_class_without_training_image(scene):
 def test_a_split_without_images(scene, split):
     scene.rows[:] = [row for row in scene.rows if row.split != split]
     refused(scene.dataset, f"there is no {split} image", scene.root)
+    assert "split without image" in kinds(scene.dataset)
 
 
 def test_votes_of_some_rows_only(scene):
     scene.add("4.png", 4, votes=(1, 2))
-    refused(scene.dataset, "votes", "all or none")
+    refused(scene.dataset, "1 of 3 train rows have votes", "all or none")
+    assert scene.found().kind == "rows differ"
 
 
 def test_everything_is_found_at_once(scene):

@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 from pictures import kinds, pixels, refused, save
+from refusal import refusal
 
 from benchmark.datasets.rafdb import CLASSES, RAFDB
 
 # (name, label from 1); every class is in training
 ROWS = [(f"train_{k:05}.jpg", k) for k in range(1, 8)] + [("test_0001.jpg", 4), ("test_0002.jpg", 7)]
+
+
+@pytest.fixture(autouse=True)
+def _small_set(monkeypatch):
+    monkeypatch.setattr(RAFDB, "published", {})
 
 
 def write(root, rows, newline="\n", before=""):
@@ -87,6 +93,8 @@ def test_what_is_missing_says_how_to_get_it(root):
     (root / "raf-basic" / "Image").rename(root / "Image")
     refused(rafdb(root), "raf-basic/Image/aligned", "is missing", "http://www.whdeld.net/RAF/")
     assert kinds(rafdb(root)) == ["unreadable"]
+    (root / "raf-basic" / "EmoLabel" / "list_patition_label.txt").unlink()
+    refusal(lambda: kinds(rafdb(root)), "list_patition_label.txt is missing")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +134,32 @@ def test_findings_of_the_images(root):
     save(image(root, "train_00004.jpg"), 8, 100, 100)
     save(image(root, "train_00099.jpg"), 99, 100, 100)
     assert kinds(rafdb(root)) == ["duplicate across splits", "image without label", "undecodable", "wrong size"]
+
+
+def test_a_list_that_was_cut_is_told_and_found(root, monkeypatch):
+    monkeypatch.setattr(RAFDB, "published", {"train": 7, "test": 2})
+    assert rafdb(root).read().notes == ()
+    write(root, ROWS[:-1])
+    image(root, ROWS[-1][0]).unlink()
+    assert rafdb(root).read().notes == ("test: 1 images, where 2 were published: a subset, or a list that was cut",)
+    (finding,) = rafdb(root).findings()
+    assert (finding.kind, finding.detail) == ("wrong count", "test: wanted 2 images, found 1")
+    assert finding.where.endswith("list_patition_label.txt")
+
+
+def test_a_line_that_is_there_twice_is_used_once(root):
+    data = rafdb(write(root, [*ROWS, ROWS[0]])).read()
+    assert data.train.names[0] == "train_00001_aligned.jpg"
+    assert len(data.train) == 7
+    assert "1 rows list an image again" in data.notes[0]
+    assert "line 10" in data.notes[0]
+    assert kinds(rafdb(root)) == ["listed twice"]
+
+
+def test_a_list_in_another_encoding_is_named(root):
+    file = root / "raf-basic" / "EmoLabel" / "list_patition_label.txt"
+    file.write_text(file.read_text(), encoding="utf-16")
+    assert refused(rafdb(root)) == f"{file}: it is no text in UTF-8"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"\n\n"])
