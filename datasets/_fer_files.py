@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +18,8 @@ UNKNOWN = len(EMOTIONS)  # the first of the two columns after the emotions; the 
 FACES_HEADER = ("emotion", "pixels", "Usage")
 VOTES_HEADER = ("Usage", "Image name", *EMOTIONS, "unknown", "NF")
 USAGES = TRAINING, PUBLIC, PRIVATE = "Training", "PublicTest", "PrivateTest"
+PUBLISHED = {TRAINING: 28_709, PUBLIC: 3_589, PRIVATE: 3_589}
+"""Rows of either file, by Usage."""
 TAGGERS = 10
 SMALL_NUMBERS = {str(number): number for number in range(TAGGERS + 1)}
 SIDE = 48
@@ -55,6 +58,28 @@ def occurs_in(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[n
     """Whether each of the images (N, …) has its exact pixels among the others (M, …): (N,)."""
     seen = {other.tobytes() for other in others}
     return np.array([image.tobytes() in seen for image in images], dtype=bool)
+
+
+def count_notes(file: Path, usage: NDArray[np.str_], published: Mapping[str, int]) -> list[str]:
+    """A note for each Usage of which a file, whose rows have `usage` (N,), has more or fewer rows than were published."""
+    return [
+        f"{part}: {file.name} has {found} rows, where {wanted} were published: a subset, or a file that was cut"
+        for part, wanted, found in wrong_counts(usage, published)
+    ]
+
+
+def count_findings(file: Path, usage: Iterable[str], published: Mapping[str, int]) -> list[Finding]:
+    """The same as findings."""
+    return [
+        Finding("wrong count", str(file), f"{part}: wanted {wanted} rows, found {found}")
+        for part, wanted, found in wrong_counts(usage, published)
+    ]
+
+
+def wrong_counts(usage: Iterable[str], published: Mapping[str, int]) -> list[tuple[str, int, int]]:
+    """(Usage, rows published, rows found) where the two differ."""
+    found = Counter(map(str, usage))
+    return [(part, wanted, found[part]) for part, wanted in published.items() if found[part] != wanted]
 
 
 def check_join(faces_file: Path, usage: NDArray[np.str_], votes_file: Path, voted_usage: NDArray[np.str_]) -> None:

@@ -6,10 +6,10 @@ noisy themselves: `ferplus` judges the same images by ten votes each, and has th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from ._fer_files import (
     FER2013_CLASSES,
     KAGGLE,
     LICENCE,
+    PUBLISHED,
+    count_findings,
+    count_notes,
     every_row,
     face,
     read_faces,
@@ -64,6 +67,7 @@ class FER2013(Dataset):
         access=f"get {KAGGLE}; put fer2013.csv into fer2013/ below the data root",
     )
     Config = Config
+    published: ClassVar[Mapping[str, int]] = PUBLISHED  #: rows by Usage, by which a file that was cut is known
 
     def sources(self) -> Sequence[Path]:
         """The one file."""
@@ -81,25 +85,22 @@ class FER2013(Dataset):
         for part, index in zip(parts, (train, test), strict=True):
             if not len(index):
                 raise BadInput(f"{file}: there is no {part} image in it")
-        notes: tuple[str, ...] = ()
+        notes = count_notes(file, usage, self.published)
         if not self.config.keep_duplicates:
             train, note = without_leaks(images, train, test, parts[1])
-            notes = (note,)
+            notes.append(note)
 
         def split(index: NDArray[np.intp]) -> Split:
             return Split(images[index], labels[index])
 
-        return Data(split(train), split(test), FER2013_CLASSES, notes=notes, mistakes=expression_mistakes(FER2013_CLASSES))
+        mistakes = expression_mistakes(FER2013_CLASSES)
+        return Data(split(train), split(test), FER2013_CLASSES, notes=tuple(notes), mistakes=mistakes)
 
     def findings(self) -> Iterator[Finding]:
-        """Every row that cannot be read, and of all rows, those with the same pixels: `read` leaves some out."""
-        try:
-            (file,) = self.sources()
-        except BadInput as error:
-            yield Finding("missing", self.name, str(error))
-            return
+        """Every row that cannot be read or is missing, and of all rows, those with the same pixels: `read` leaves some out."""
+        (file,) = self.sources()
         faces, damaged = every_row(file, FACES_HEADER, face)
-        yield from damaged
+        yield from damaged or count_findings(file, (usage for _, _, usage in faces.values()), self.published)
         yield from duplicates(
             Seen(image.tobytes(), usage, label, f"{file.name}, row {number} ({usage})")
             for number, (image, label, usage) in faces.items()

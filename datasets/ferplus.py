@@ -14,10 +14,10 @@ Only images whose winner is an emotion in use are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,13 @@ from ._fer_files import (
     FER2013_CLASSES,
     KAGGLE,
     LICENCE,
+    PUBLISHED,
     UNKNOWN,
     VOTES,
     VOTES_HEADER,
     check_join,
+    count_findings,
+    count_notes,
     every_row,
     face,
     read_faces,
@@ -48,7 +51,7 @@ from ._fer_files import (
     usages,
     without_leaks,
 )
-from ._listed import needed
+from ._listed import need_any, needed
 from ._mistakes import expression_mistakes
 
 FER2013_TO_FERPLUS = np.array([EMOTIONS.index(name) for name in FER2013_CLASSES])
@@ -97,6 +100,7 @@ class FERPlus(Dataset):
         "fer2013 below the data root",
     )
     Config = Config
+    published: ClassVar[Mapping[str, int]] = PUBLISHED  #: rows by Usage, by which a file that was cut is known
 
     def sources(self) -> Sequence[Path]:
         """The two files."""
@@ -120,7 +124,7 @@ class FERPlus(Dataset):
         winner = winners(votes, self.config.rule)
         parts = usages(self.config.evaluate_on)
         train, test = (np.flatnonzero((usage == part) & (winner < self.config.classes)) for part in parts)
-        notes = []
+        notes = count_notes(faces_file, usage, self.published)
         for part, index in zip(parts, (train, test), strict=True):
             if not len(index):
                 raise BadInput(f"{faces_file}: no {part} image is left with a winner among the {self.config.classes} emotions")
@@ -148,17 +152,19 @@ class FERPlus(Dataset):
 
         `read` leaves images out, and with them most of the duplicates.
         """
-        files = self._files() if self.root else {}
+        files = self._files()
+        need_any(list(files), self.card.access)
         missing = [
             Finding("missing", str(file), f"get it from {origin}") for file, origin in files.items() if not file.is_file()
         ]
-        if missing or not files:
-            yield from missing or super().findings()
+        if missing:
+            yield from missing
             return
         faces_file, votes_file = files
         faces, damaged = every_row(faces_file, FACES_HEADER, face)
         votes, also_damaged = every_row(votes_file, VOTES_HEADER, ten_votes)
-        yield from (*damaged, *also_damaged)
+        yield from damaged or count_findings(faces_file, (row[-1] for row in faces.values()), self.published)
+        yield from also_damaged or count_findings(votes_file, (row[-1] for row in votes.values()), self.published)
         if not damaged and not also_damaged:
             usage, voted_usage = (np.array([row[-1] for row in found.values()], np.str_) for found in (faces, votes))
             try:

@@ -13,6 +13,12 @@ from benchmark.datasets.fer2013 import FER2013
 ANGER, DISGUST, FEAR, HAPPINESS, SADNESS, SURPRISE, NEUTRAL = range(7)
 
 
+@pytest.fixture(autouse=True)
+def _small_files(monkeypatch, request):
+    if "realdata" not in request.keywords:
+        monkeypatch.setattr(FER2013, "published", {})
+
+
 def picture(seed):
     return np.random.default_rng(seed).integers(0, 256, 2304)
 
@@ -105,8 +111,7 @@ def test_a_missing_file_says_where_to_get_it(root):
     (root / "fer2013" / "fer2013.csv").unlink()
     refused(root, root / "fer2013" / "fer2013.csv", "fer2013.tar.gz", "kaggle", "into fer2013/")
     refused(None, "--data-root", "BENCHMARK_DATA")
-    (finding,) = fer2013(root).findings()
-    assert finding.kind == "missing"
+    refusal(lambda: list(fer2013(root).findings()), root / "fer2013" / "fer2013.csv", "is missing")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +131,18 @@ def test_a_bad_row_is_named(root, row, words):
 @pytest.mark.parametrize(("rows", "part"), [(ROWS[:4], "PrivateTest"), (ROWS[4:], "Training"), ([], "Training")])
 def test_a_split_without_images_is_refused(root, rows, part):
     refused(write(root, rows), f"there is no {part} image")
+
+
+def test_a_file_cut_between_two_rows_is_told_and_found(root, monkeypatch):
+    monkeypatch.setattr(FER2013, "published", {"Training": 4, "PublicTest": 2, "PrivateTest": 2})
+    assert not any("published" in note for note in fer2013(root).read().notes)
+    write(root, ROWS[:-1])
+    assert fer2013(root).read().notes[0] == (
+        "PrivateTest: fer2013.csv has 1 rows, where 2 were published: a subset, or a file that was cut"
+    )
+    finding = next(fer2013(root).findings())
+    assert (finding.kind, finding.where) == ("wrong count", str(root / "fer2013" / "fer2013.csv"))
+    assert finding.detail == "PrivateTest: wanted 2 rows, found 1"
 
 
 # The real thing
@@ -161,6 +178,7 @@ def test_real_counts(real):
 def test_real_duplicates_are_those_of_the_card(real):
     _, read = real
     found = list(fer2013(Path(os.environ["BENCHMARK_DATA"])).findings())
+    assert {f.kind for f in found} == {"duplicate", "duplicate across splits"}
     assert sum(f.kind == "duplicate across splits" for f in found) == 557
     assert sum("labels differ" in f.detail for f in found) == 57
     data = read()

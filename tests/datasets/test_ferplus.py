@@ -21,6 +21,12 @@ def votes(**counts):
     return [counts.get(name, 0) for name in (*EMOTIONS, "unknown", "NF")]
 
 
+@pytest.fixture(autouse=True)
+def _small_files(monkeypatch, request):
+    if "realdata" not in request.keywords:
+        monkeypatch.setattr(FERPlus, "published", {})
+
+
 def picture(seed):
     return np.random.default_rng(seed).integers(0, 256, 2304)
 
@@ -312,7 +318,20 @@ def test_missing_and_foreign_files_and_files_that_do_not_match_are_found(tmp_pat
     assert found(tmp_path)[0] == ("unreadable", str(folder / "fer2013new.csv"))
     (folder / "fer2013new.csv").unlink()
     assert found(tmp_path) == [("missing", str(folder / "fer2013new.csv"))]
-    assert [kind for kind, _ in found(None)] == ["unreadable"]
+    (folder / "fer2013.csv").unlink()
+    refusal(lambda: found(tmp_path), folder / "fer2013.csv", "is missing", "microsoft/FERPlus")
+    refusal(lambda: found(None), "--data-root")
+
+
+def test_files_cut_between_two_rows_are_told_and_found(tmp_path, root, faces, lines, monkeypatch):
+    monkeypatch.setattr(FERPlus, "published", {"Training": 7, "PublicTest": 2, "PrivateTest": 3})
+    assert {kind for kind, _ in found(root)} == {"duplicate across splits"}
+    assert not any("published" in note for note in ferplus(root).read().notes)
+    folder = write(tmp_path, faces[:-1], lines[:-1]) / "fer2013"
+    assert found(tmp_path)[:2] == [("wrong count", str(folder / name)) for name in ("fer2013.csv", "fer2013new.csv")]
+    assert ferplus(tmp_path).read().notes[0].startswith("PrivateTest: fer2013.csv has 2 rows, where 3 were published")
+    write(tmp_path, faces, lines[:-1])
+    assert found(tmp_path)[:2] == [(kind, str(folder / "fer2013new.csv")) for kind in ("wrong count", "files do not match")]
 
 
 # The real thing
