@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmark.contract import BadInput, Data, Dataset, Finding, Split
 
 from ._download import Remote, fetch_what_can_be_done_without, unpack_first
-from ._listed import needed
+from ._listed import need_any, needed
 from ._pickle import load_arrays
 
 Images = NDArray[np.uint8]
@@ -34,6 +34,9 @@ class CIFARDataset(Dataset):
     python_files: ClassVar[tuple[str, ...]]
     names: ClassVar[Mapping[str, tuple[str, ...]]]  #: text files of the binary version, and their lines; first the classes
     label_bytes: ClassVar[int] = 1  #: in front of each image of the binary version
+    binary_md5s: ClassVar[
+        Mapping[str, str]
+    ] = {}  #: of its .bin files, where they are known; torchvision knows the python version's
     people: ClassVar[tuple[Remote, ...]]  #: files with what people said of the images, which it can do without
 
     @abstractmethod
@@ -89,8 +92,9 @@ class CIFARDataset(Dataset):
 
     def findings(self) -> Iterator[Finding]:
         """Every file that is missing or damaged; where none is, what the human labels lack, or images that are there twice."""
-        faults = [fault for file in self._files() if (fault := self._fault(file))] if self.root else []
-        yield from faults or super().findings()
+        files = self._files()
+        need_any(files, self._how_to_get(files[0]))
+        yield from [fault for file in files if (fault := self._fault(file))] or super().findings()
 
     def folder(self) -> Path:
         """The data root. Raises BadInput where there is none."""
@@ -117,6 +121,7 @@ class CIFARDataset(Dataset):
     def _fault(self, file: Path) -> Finding | None:
         if not file.is_file():
             return Finding("missing", str(file), self._how_to_get(file))
+        kind = "damaged"
         try:
             if self._is_python([file]):
                 check_md5(file, md5s(self.official)[file.name])
@@ -124,8 +129,11 @@ class CIFARDataset(Dataset):
                 check_names(file, self.names[file.name])
             else:
                 self._read_binary(file, self.records()[file.name])
+                if md5 := self.binary_md5s.get(file.name):
+                    kind = "other content"  # of the right size, with labels that can be
+                    check_md5(file, md5)
         except BadInput as error:
-            return Finding("damaged", str(file), str(error).removeprefix(f"{file}: "))
+            return Finding(kind, str(file), str(error).removeprefix(f"{file}: "))
         return None
 
     def _read_binary(self, file: Path, records: int) -> tuple[Images, Labels]:

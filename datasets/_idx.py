@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmark.contract import BadInput, Data, Dataset, Finding, Split
 
 from ._download import Remote, fetch
-from ._listed import needed
+from ._listed import need_any, needed
 
 SIDE = 28
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -60,8 +60,9 @@ class IdxDataset(Dataset):
 
     def findings(self) -> Iterator[Finding]:
         """Every file that is missing or damaged; where none is, images that are there twice."""
-        faults = [f for f in map(self._fault, self._files(), self._shapes()) if f] if self.root else []
-        yield from faults or super().findings()
+        files = self._files()
+        need_any(files, self.card.access)
+        yield from [fault for fault in map(self._fault, files, self._shapes()) if fault] or super().findings()
 
     def _root(self) -> Path:
         return needed(self.root, self.name, self.card.access)

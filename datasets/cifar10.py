@@ -67,6 +67,14 @@ class CIFAR10(CIFARDataset):
     official, binary, python = "CIFAR10", "cifar-10-batches-bin", "cifar-10-batches-py"
     python_files = (*PARTS, "batches.meta")
     names = {"batches.meta.txt": CLASSES}
+    binary_md5s = {
+        "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
+        "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
+        "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
+        "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
+        "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
+        "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
+    }
     archives = (
         Remote("cifar-10-python.tar.gz", (f"{TORONTO}/cifar-10-python.tar.gz",), "md5:c58f30108f718f92721af3b95e74349a"),
         Remote("cifar-10-binary.tar.gz", (f"{TORONTO}/cifar-10-binary.tar.gz",), "md5:c32a1d4ab5d03f1284b67883e8d87530"),

@@ -67,7 +67,7 @@ class Card:
 class Finding:
     """One thing that `data check` found wrong with a distribution."""
 
-    kind: str  #: `missing`, `undecodable`, `wrong size`, `label without image`, `image without label`, `label out of range`, …
+    kind: str  #: `missing`, `undecodable`, `wrong size`, `wrong count`, `label without image`, …
     where: str  #: the file, or the row of a list
     detail: str = ""
 
@@ -130,7 +130,11 @@ class Dataset(ABC):
         return ()
 
     def findings(self) -> Iterator[Finding]:
-        """What is wrong with the distribution, all of it, where `read` would stop at the first; nothing is raised."""
+        """What is wrong with the distribution, all of it, where `read` would stop at the first.
+
+        Raises BadInput, with how to get it, where nothing of it is there; else nothing is raised.
+        """
+        self.sources()
         try:
             data = self.read()
         except BadInput as error:

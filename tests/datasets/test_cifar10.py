@@ -26,6 +26,7 @@ TRAIN, TEST = slice(0, 5 * RECORDS), slice(5 * RECORDS, 6 * RECORDS)
 def _small_files(monkeypatch, request):
     if "realdata" not in request.keywords:
         monkeypatch.setattr(CIFAR10, "records_per_file", RECORDS)
+        monkeypatch.setattr(CIFAR10, "binary_md5s", {})
 
 
 @pytest.fixture
@@ -289,6 +290,22 @@ def test_every_missing_and_damaged_file_is_found(root):
     assert found == {str(folder / name): kind for name, kind in names.items()}
 
 
+def test_a_binary_file_with_other_pixels_and_labels_is_found(root, monkeypatch):
+    """Of the right size, and with labels that can be: only its md5 tells."""
+    file = root / "cifar-10-batches-bin" / "data_batch_1.bin"
+    monkeypatch.setattr(CIFAR10, "binary_md5s", {path.name: md5(path) for path in file.parent.glob("*.bin")})
+    assert not list(cifar10(root).findings())
+    file.write_bytes(bytes([7]) + bytes(RECORDS * 3073 - 1))
+    (finding,) = cifar10(root).findings()
+    assert (finding.kind, finding.where) == ("other content", str(file))
+    assert finding.detail.startswith(f"wanted md5 {CIFAR10.binary_md5s[file.name]}")
+
+
+def test_none_of_the_files_is_no_finding(tmp_path):
+    refusal(lambda: list(cifar10(None).findings()), "--data-root")
+    refusal(lambda: list(cifar10(tmp_path).findings()), "data_batch_1.bin is missing", "data prepare cifar10")
+
+
 def test_a_damaged_python_file_is_found(python_root):
     file = python_root / "cifar-10-batches-py" / "data_batch_3"
     file.write_bytes(b"")
@@ -400,6 +417,11 @@ def test_real_counts(real):
     assert real.test.images.shape == (10_000, 32, 32, 3)
     assert np.bincount(real.train.labels).tolist() == [5000] * 10
     assert np.bincount(real.test.labels).tolist() == [1000] * 10
+
+
+@pytest.mark.realdata
+def test_real_files_are_the_published_ones(real):
+    assert not list(cifar10(Path(os.environ["BENCHMARK_DATA"])).findings())
 
 
 @pytest.mark.realdata

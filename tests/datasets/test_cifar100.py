@@ -292,8 +292,9 @@ def test_human_labels_that_cannot_be_used_and_images_that_are_there_twice_are_fo
     assert [f.kind for f in cifar100(root).findings()] == ["unreadable"]
 
 
-def test_no_data_root_is_found(tmp_path):
-    assert [f.kind for f in cifar100(None).findings()] == ["unreadable"]
+def test_what_is_not_there_at_all_is_no_finding(tmp_path):
+    refusal(lambda: list(cifar100(None).findings()), "--data-root")
+    refusal(lambda: list(cifar100(tmp_path / "elsewhere").findings()), "there is no folder")
 
 
 # The real thing

@@ -223,7 +223,8 @@ def test_every_damaged_and_missing_file_is_found(tmp_path, arrays, folder):
     kinds = {where: finding.kind for where, finding in found.items()}
     assert kinds == {str(folder / FILES[k]): kind for k, kind in ((0, "missing"), (2, "damaged"), (3, "damaged"))}
     assert found[str(folder / FILES[3])].detail.startswith("label 10")
-    assert [finding.kind for finding in dataset(MNIST, None).findings()] == ["unreadable"]
+    refusal(lambda: list(dataset(MNIST, None).findings()), "--data-root")
+    refusal(lambda: list(dataset(MNIST, tmp_path / "MNIST").findings()), FILES[0], "is missing")
 
 
 def test_images_that_are_there_twice_are_found(tmp_path, arrays):
