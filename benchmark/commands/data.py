@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from typer import Option
 
-from ..contract.errors import BadInput
+from ..contract.errors import BadInput, told
 from .arguments import as_json_text, path_of, set_options
 
 if TYPE_CHECKING:
@@ -53,7 +53,12 @@ def data_check(
 ) -> None:
     """Verify a dataset file by file: what is missing, damaged, of the wrong size, without a label, or there twice."""
     _, dataset = dataset_at(name, data_root, set_, plugin)
-    findings = list(dataset.findings())
+    try:
+        findings = list(dataset.findings())
+    except BadInput:
+        raise
+    except Exception as error:  # a plugin's own fault, and named as such
+        raise BadInput(f"dataset '{dataset.name}' failed: {told(error)}") from error
     if json_:
         print(as_json_text([vars(finding) for finding in findings]))
     else:
@@ -75,24 +80,27 @@ def data_show(
     data_root: Root = None,
     set_: Set = None,
     plugin: Plugin = None,
-    out: Annotated[str | None, Option(help="Where the contact sheet goes; default NAME.png.")] = None,
+    out: Annotated[str | None, Option(help="A .png to write a contact sheet to.")] = None,
 ) -> None:
-    """Show a dataset's card and counts, and write a contact sheet of its classes."""
+    """Show a dataset's card, then its counts; with --out, write a contact sheet of its classes."""
     from ..cache import prepare
     from ..data import load
     from ..sheet import contact_sheet
 
     spec, dataset = dataset_at(name, data_root, set_, plugin)
-    file = Path(path_of("--out", out or f"{spec.name}.png"))
-    if file.suffix.lower() != ".png":
+    file = None if out is None else Path(path_of("--out", out))
+    if file and file.suffix.lower() != ".png":
         raise BadInput(f"--out {file}: wanted a name that ends in .png")
-    data = load(prepare(dataset), spec).data
     card = dataset.card
     print(card.summary)
     for title, text in (("from", card.citation), ("see", card.source), ("licence", card.licence), ("access", card.access)):
         if text:
             print(f"{title}: {text}")
-    for text in (*card.defects, *data.notes):
+    for text in card.defects:
+        print(f"- {text}")
+    sys.stdout.flush()  # the card can be read before access is granted, and stands before the line that says what is missing
+    data = load(prepare(dataset), spec).data
+    for text in data.notes:
         print(f"- {text}")
     counts = [np.bincount(split.labels, minlength=len(data.classes)) for split in (data.train, data.test)]
     width = max(len("all"), *map(len, data.classes))
@@ -103,6 +111,8 @@ def data_show(
         print(f"noise kind {kind}: {100 * np.mean(labels != data.train.labels):.2f} % of the training labels differ")
     if data.mistakes:
         print(f"maps of mistakes: {', '.join(data.mistakes)}")
+    if file is None:
+        return
     try:
         contact_sheet(data.test, data.classes).save(file, optimize=True)
     except OSError as error:

@@ -11,6 +11,21 @@ from PIL import Image
 
 from benchmark.sheet import MARGIN
 
+ODD = '''
+"""A reader that divides by zero."""
+from benchmark.contract import Card, Dataset
+
+
+class Odd(Dataset):
+    """Odd."""
+
+    name = "odd"
+    card = Card("odd", "none", "a test", "none")
+
+    def read(self):
+        return 1 // 0
+'''
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -68,6 +83,39 @@ def test_show_writes_the_card_the_counts_and_a_contact_sheet(call, root, tmp_pat
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (MARGIN + 10 * 100, 2 * 100)  # of 20 pixels, five times as large
         assert len(sheet.getcolors(10_000_000)) > 100
+
+
+def test_show_writes_nothing_where_no_file_is_named(call, root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    status, out, _ = call("data", "show", "folder", "--data-root", root)
+    assert (status, "contact sheet" in out) == (0, False)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_card_of_a_gated_set_is_read_before_access_is_granted(call, tmp_path):
+    status, out, err = call("data", "show", "rafdb", "--data-root", tmp_path)
+    assert status == 2
+    assert "licence: for research that is not commercial" in out
+    assert "- classes are uneven" in out
+    assert "list_patition_label.txt is missing" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["rafdb", "affectnet", "fer2013", "ferplus", "cifar10", "mnist", "tiny-imagenet", "csv"])
+def test_check_of_what_is_not_there_is_one_line_as_everywhere_else(call, tmp_path, monkeypatch, name):
+    monkeypatch.delenv("BENCHMARK_DATA", raising=False)
+    for where in ((), ("--data-root", tmp_path)):
+        status, out, err = call("data", "check", name, *where)
+        assert (status, out, len(err.strip().splitlines())) == (2, "", 1)
+        assert ("missing" if where else "--data-root DIR or set BENCHMARK_DATA") in err
+
+
+def test_a_fault_of_a_plugin_s_own_is_named_as_such(call, tmp_path):
+    (tmp_path / "odd.py").write_text(ODD)
+    status, out, err = call("data", "check", "odd", "--plugin", tmp_path / "odd.py")
+    assert (status, out) == (2, "")
+    assert "dataset 'odd' failed: ZeroDivisionError" in err
 
 
 @pytest.mark.parametrize(
