@@ -216,7 +216,10 @@ def _label_fault(row: Row, count: int) -> str:
 def _file_fault(row: Row) -> str:
     if is_file(row.path):
         return ""
-    return f"{row.path} is no file" if exists(row.path) else f"there is no image {row.path}"
+    named = row.where == str(row.path)
+    if exists(row.path):
+        return "it is no file" if named else f"{row.path} is no file"
+    return "there is no image" if named else f"there is no image {row.path}"
 
 
 def _once(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:

@@ -285,7 +285,7 @@ def test_a_link_that_leads_nowhere_is_named(split):
 
 def test_a_pipe_is_no_image_and_is_not_waited_for(whole):
     os.mkfifo(whole / "cat" / "p.png")
-    refused(folder(whole), f"{whole / 'cat' / 'p.png'} is no file")
+    refused(folder(whole), f"{whole / 'cat' / 'p.png'}: it is no file")
     assert [(f.kind, f.where) for f in folder(whole).findings()] == [("not a file", str(whole / "cat" / "p.png"))]
 
 
