@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import tempfile
 import zipfile
 import zlib
@@ -24,25 +23,10 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from .contract.errors import BadInput
+from .paths import write_whole
 from .spec import RunSpec
 
 T = TypeVar("T")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that at any moment it is either the old one, the new one, or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).chmod(0o644)
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 def _read_text(path: Path) -> str:

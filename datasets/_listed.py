@@ -103,7 +103,9 @@ class ListedDataset(Dataset):
             raise BadInput(f"{self.name}: some of its rows have a box, or votes, and others none; wanted all or none")
         images = self.decode([row.path for row in rows], self.side(), self.channels, boxes or None)
         labels = np.array([row.label for row in rows], np.int64)
-        return Split(images, labels, np.array(votes, np.int64) if votes else None, names_for_lists([row.path for row in rows]))
+        return Split(
+            images, labels, np.array(votes, np.int64) if votes else None, names_for_lists([row.path for row in rows], self.root)
+        )
 
     def findings(self) -> Iterator[Finding]:
         """Every row and every image, one by one."""
@@ -167,14 +169,10 @@ def _refuse_contradictions(rows: Sequence[Row]) -> None:
             raise BadInput(f"{row.where}: {row.path} has another {what} than before ({first.where})")
 
 
-def names_for_lists(paths: Sequence[Path]) -> NDArray[np.str_] | None:
-    """The names (N,) of images, by which noise lists know them; None where a list could not tell them apart.
-
-    That is where two differ by no more than their folder or ending, or where one has a blank, which ends it in a list.
-    """
-    if len({path.stem for path in paths}) < len(paths) or any(len(path.name.split()) > 1 for path in paths):
-        return None
-    return np.array([path.name for path in paths])
+def names_for_lists(paths: Sequence[Path], root: Path | None) -> NDArray[np.str_] | None:
+    """The paths (N,) of images below the data root, by which noise lists know them; None where one stands there twice."""
+    names = [(path.relative_to(root) if root and path.is_relative_to(root) else path).as_posix() for path in paths]
+    return np.array(names) if len(set(names)) == len(names) else None
 
 
 def whole(text: str, first: int = 0) -> int | None:

@@ -9,7 +9,8 @@ import pytest
 from stubs import SPEC
 
 from benchmark.contract import BadInput
-from benchmark.store import RunFolder, Store, write_whole
+from benchmark.paths import write_whole
+from benchmark.store import RunFolder, Store
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

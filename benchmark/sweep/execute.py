@@ -16,7 +16,7 @@ from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..data import Prepared, load, replace_images, stratified
 from ..fingerprint import code_fingerprint
-from ..noise import Noise, frozen, judged_by, read_artefact
+from ..noise import Noise, judged_by, read_artefact
 from ..score import accuracy, score_test, score_training, select, wrong_label_fit
 from ..spec import RunSpec
 from ..store import RunFolder, Store
@@ -67,9 +67,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     torch.use_deterministic_algorithms(job.device == "cpu")
     spec, device = job.spec, torch.device(job.device)
     data = load(job.cache, spec.dataset)
-    kept_noise = read_artefact(Store(root).noise_path(job.noise_sha256))
-    # Its hash does not cover the rate and the matrix, which oracles are told: both are counted again.
-    noise = frozen(kept_noise.header, np.asarray(data.data.train.labels), kept_noise.given, kept_noise.outside)
+    noise = read_artefact(Store(root).noise_path(job.noise_sha256))
     given, outside = noise.given, noise.outside
     if outside and job.outer:
         replace_images(data, outside.replaced, load(*job.outer).data.train.images[outside.source])

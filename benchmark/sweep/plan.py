@@ -135,7 +135,7 @@ def _recipe(sweep: Sweep, method: type[Method]) -> Recipe:
 
 
 def _check_options_used(sweep: Sweep, plugins: Plugins) -> None:
-    used = {*sweep.methods, sweep.dataset_spec().name, *filter(None, [source_of(sweep.noise_kind)])}
+    used = {*sweep.methods, sweep.dataset_spec().name, (source_of(sweep.noise_kind) or "").partition("@")[0]}
     for name in sweep.options:
         if name not in used:
             if name in plugins.methods.plugins or name in plugins.datasets.plugins:

@@ -47,7 +47,7 @@ def test_the_layout_reads_back_in_the_order_of_the_classes(root):
 
 
 def test_names_are_those_by_which_the_papers_lists_know_the_images(root):
-    assert rafdb(root).read().train.names[:2].tolist() == ["train_00001_aligned.jpg", "train_00002_aligned.jpg"]
+    assert rafdb(root).read().train.names[:2].tolist() == [f"raf-basic/Image/aligned/train_0000{k}_aligned.jpg" for k in (1, 2)]
 
 
 def test_the_order_is_that_of_the_list(root):

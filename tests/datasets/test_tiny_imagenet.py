@@ -84,13 +84,13 @@ def test_training_images_are_in_the_order_of_torchvisions_image_folder(tmp_path,
     from torchvision.datasets import ImageFolder
 
     theirs, ours = ImageFolder(folder / "train"), tiny(tmp_path).read().train
-    assert [path.rpartition("/")[2] for path, _ in theirs.samples] == ours.names.tolist()
+    assert [path.removeprefix(f"{tmp_path}/") for path, _ in theirs.samples] == ours.names.tolist()
     assert theirs.targets == ours.labels.tolist()
 
 
 def test_grey_images_are_read_as_colour(tmp_path, folder):
     train = tiny(tmp_path).read().train
-    (k,) = np.flatnonzero(train.names == "n01443537_3.JPEG")
+    (k,) = np.flatnonzero(np.char.endswith(train.names, "/n01443537_3.JPEG"))
     assert (train.images[k] == train.images[k][..., :1]).all()
 
 
