@@ -101,7 +101,9 @@ def test_without_a_split_a_share_of_each_class_is_the_test(whole):
     data = folder(whole).read()
     assert np.bincount(data.train.labels).tolist() == [8, 8]
     assert np.bincount(data.test.labels).tolist() == [2, 2]
-    assert set(data.train.names) | set(data.test.names) == {f"{name}/{name}{k}.png" for name in ("cat", "dog") for k in range(10)}
+    assert set(data.train.names) | set(data.test.names) == {
+        f"{name}/{name}{k}.png" for name in ("cat", "dog") for k in range(10)
+    }
     assert np.bincount(folder(whole, test=50.0).read().test.labels).tolist() == [5, 5]
 
 

@@ -73,7 +73,8 @@ def test_the_layout_reads_back(tmp_path, folder):
     assert data.test.images.shape == (6, 64, 64, 3)
     assert data.train.labels.tolist() == [0] * 12 + [1] * 12 + [2] * 12
     assert data.test.labels.tolist() == [2, 0, 1, 2, 0, 1]
-    assert data.train.names[:3].tolist() == ["n01443537_0.JPEG", "n01443537_1.JPEG", "n01443537_10.JPEG"]
+    places = [f"tiny-imagenet-200/train/n01443537/images/n01443537_{k}.JPEG" for k in (0, 1, 10)]
+    assert data.train.names[:3].tolist() == places
     assert data.test.names.tolist() == [f"val_{k}.JPEG" for k in range(6)]
     for split, place in ((data.train, "train/n01443537/images"), (data.test, "val/images")):
         with Image.open(folder / place / str(split.names[0])) as picture:
