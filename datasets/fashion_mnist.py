@@ -25,6 +25,7 @@ class FashionMNIST(IdxDataset):
         "2017",
         source="https://github.com/zalandoresearch/fashion-mnist",
         licence="MIT",
+        publishable=True,
         defects=("some test images have a near-duplicate in the training set (Geier, 2019, arXiv 1906.08255)",),
         access="put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
         "t10k-labels-idx1-ubyte, with or without .gz, into FashionMNIST/raw or fashion-mnist below the data root, or let "

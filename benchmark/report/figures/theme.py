@@ -1,0 +1,151 @@
+"""How figures look: colours that the colour-blind can tell apart, on light and on dark, sizes for a two-column paper.
+
+Charts name no font and hardly a colour; they take both from the configuration, so that one definition serves the page in
+either theme and the paper. Up to `OVERLAID` methods share a panel, each with its own colour, dash and mark; more get a panel
+each, in which the others are seen in grey.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import altair as alt
+
+OVERLAID = 8
+"""Most methods that lines in one panel can be told apart of."""
+WIDTH = 560
+"""Pixels across two columns of a paper."""
+GREY = "#999999"
+
+LIGHT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#8C6D31")
+"""Okabe and Ito's, but for their yellow, which white paper swallows, and their black, which is the text's."""
+DARK_COLOURS = ("#56B4E9", "#FF8F45", "#2BC49A", "#E79AC6", "#F0CF4A", "#9D8CFF", "#D9D9D9", "#C9A06C")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
+DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3], [10, 3], [6, 2, 2, 2, 2, 2])
+
+HEAT = "blues"
+_FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+
+
+def config(theme: Literal["light", "dark"]) -> dict[str, Any]:
+    """The Vega-Lite configuration of a theme."""
+    light = theme == "light"
+    text, faint, colours = ("#222222", "#E4E4E4", LIGHT_COLOURS) if light else ("#E6E6E6", "#3A3A3A", DARK_COLOURS)
+    return {
+        "background": "white" if light else "transparent",
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {
+            "labelFontSize": 9,
+            "titleFontSize": 9.5,
+            "titleFontWeight": "normal",
+            "titlePadding": 4,
+            "labelColor": text,
+            "titleColor": text,
+            "gridColor": faint,
+            "domainColor": GREY,
+            "tickColor": GREY,
+            "tickSize": 3,
+            "labelLimit": 110,
+        },
+        "legend": {"labelFontSize": 9, "titleFontSize": 9.5, "titleFontWeight": "normal", "labelColor": text, "titleColor": text},
+        "title": {
+            "anchor": "start",
+            "fontSize": 12,
+            "fontWeight": "bold",
+            "subtitleFontSize": 9.5,
+            "subtitlePadding": 3,
+            "color": text,
+            "subtitleColor": text,
+            "offset": 8,
+        },
+        "mark": {"color": colours[0]},
+        "line": {"strokeWidth": 1.6},
+        "text": {"color": text, "fontSize": 9},
+        "rule": {"color": GREY},
+        "range": {"category": list(colours), "symbol": list(SHAPES)},
+        "concat": {"spacing": 12},
+    }
+
+
+def colour(methods: Sequence[str], *, legend: bool = True) -> alt.Color:
+    """A method's colour, the same in all figures of its setting."""
+    return alt.Color("method:N", scale=alt.Scale(domain=list(methods)), legend=_legend(methods) if legend else None)
+
+
+def dash(methods: Sequence[str]) -> alt.StrokeDash:
+    """A method's dash, for up to `OVERLAID` of them."""
+    return alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=_legend(methods))
+
+
+def shape(methods: Sequence[str]) -> alt.Shape:
+    """A method's mark: with its colour, 40 methods can be told apart."""
+    marks = [SHAPES[(k + k // len(LIGHT_COLOURS)) % len(SHAPES)] for k in range(len(methods))]
+    return alt.Shape("method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=_legend(methods))
+
+
+def _legend(methods: Sequence[str]) -> alt.Legend:
+    columns = 1 if len(methods) <= 20 else 2
+    return alt.Legend(title=None, columns=columns, symbolLimit=0, labelLimit=170, symbolSize=50)
+
+
+def highlight() -> tuple[alt.Parameter, Any]:
+    """A click on a legend's entry fades the other methods: the parameter, and the opacity that follows it."""
+    chosen = alt.selection_point(fields=["method"], bind="legend")
+    return chosen, alt.condition(chosen, alt.value(1.0), alt.value(0.12))
+
+
+def title(text: str, beneath: Sequence[str], width: float) -> alt.TitleParams:
+    """A figure's title, with lines beneath that are broken where the figure ends."""
+    wide = max(30, int(width / 5))
+    return alt.TitleParams(
+        textwrap.wrap(text, max(24, int(width / 6.5))),
+        subtitle=[line for part in beneath for line in textwrap.wrap(part, wide)],
+    )
+
+
+def caption_of_panel(text: str) -> alt.TitleParams:
+    """What stands over a panel: mostly a method's name."""
+    return alt.TitleParams(text, fontSize=9.5, fontWeight="normal", anchor="middle", offset=3, limit=180)
+
+
+def columns_for(panels: int) -> int:
+    """How many small panels stand side by side."""
+    if panels <= 4:
+        return panels
+    if panels <= 16:
+        return 4
+    return 6
+
+
+def panel_size(panels: int, ratio: float = 0.75) -> tuple[int, int]:
+    """Width and height of each of so many small panels, so that they fill a page's width and labels still fit."""
+    columns = columns_for(panels)
+    width = min(190, int(WIDTH / columns) - (34 if columns < 6 else 24))
+    return width, int(width * ratio)
+
+
+def edges(place: int, panels: int) -> tuple[bool, bool]:
+    """Whether a panel stands leftmost, and whether there is none beneath it: only there are axes labelled."""
+    columns = columns_for(panels)
+    return place % columns == 0, place + columns >= panels
+
+
+def small_axis(shown: bool, text: str, **options: Any) -> alt.Axis:
+    """An axis of a small panel; labelled where `shown`."""
+    more = {"tickCount": 3, **options}
+    return alt.Axis(title=text, **more) if shown else alt.Axis(title=None, labels=False, ticks=False, **more)
+
+
+def small_multiples(panels: Sequence[alt.TopLevelMixin]) -> alt.ConcatChart:
+    """Panels in rows; their axes are their own, so that each can be read by itself."""
+    return alt.concat(*panels, columns=columns_for(len(panels)), spacing={"row": 10, "column": 8})
+
+
+def padded(low: float, high: float, floor: float | None = None, ceiling: float | None = None) -> list[float]:
+    """The domain of an axis that shows what lies from `low` to `high`, with some air."""
+    air = (high - low) * 0.05 or 1.0
+    bottom, top = low - air, high + air
+    return [bottom if floor is None else max(floor, bottom), top if ceiling is None else min(ceiling, top)]
