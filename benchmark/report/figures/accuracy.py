@@ -17,11 +17,8 @@ Y = lines.Scale("accuracy", "test accuracy, last epoch (%)", "accuracy (%)")
 
 def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """One panel a method, or one for all, for each kind of noise that has several rates."""
-    kinds = {
-        kind: found
-        for kind in dict.fromkeys(result.spec.noise_kind for result in group.results)
-        if len({row["rate"] for row in (found := rows(group, kind))}) > 1
-    }
+    by_kind = {kind: rows(group, kind) for kind in dict.fromkeys(result.spec.noise_kind for result in group.results)}
+    kinds = {kind: found for kind, found in by_kind.items() if len({row["rate"] for row in found}) > 1}
     if not kinds:
         told = "; ".join(noise.noise for noise in group.noises())
         raise NotApplicable(f"it needs runs at two rates of one kind of noise, and there are: {told}")

@@ -20,9 +20,10 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     machines = sorted({_machine(group, run.key) for run in group.results})
     told = machines[0] if len(machines) == 1 else f"different machines, so that seconds do not compare: {'; '.join(machines)}"
     bars = "; bars: one standard deviation to each side" if any(row["low"] != row["accuracy"] for row in found) else ""
+    best = front([row["seconds"] for row in found], [row["accuracy"] for row in found])
+    line = "The dashed line joins the methods than which none is both cheaper and better. " if len(best) > 1 else ""
     return chart(found, group.methods), (
-        f"Test accuracy at the last epoch against the seconds that a run trains, mean of {group.seeds()}{bars}. The line joins "
-        f"the methods than which none is both cheaper and better. Trained on {told}; runs side by side slow each other."
+        f"Test accuracy at the last epoch against the seconds that a run trains, mean of {group.seeds()}{bars}. {line}Trained on {told}; runs side by side slow each other."
     )
 
 
@@ -44,7 +45,8 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         scale=alt.Scale(type="log", domain=across, nice=False),
         axis=alt.Axis(title="seconds of training (log)", tickCount=6, format="~s"),
     )
-    y = alt.Y("accuracy:Q", scale=alt.Scale(domain=up, nice=False), axis=alt.Axis(title="test accuracy, last epoch (%)"))
+    axis = {"scale": alt.Scale(domain=up, nice=False), "axis": alt.Axis(title="test accuracy, last epoch (%)")}
+    y = alt.Y("accuracy:Q", **axis)
     base = alt.Chart(alt.Data(values=list(found)))
     tooltip = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{name}:Q") for name in found[0] if name != "method")]
     points = [
@@ -61,7 +63,7 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     layers = [
         alt.Chart(alt.Data(values=[found[k] for k in best])).mark_line(color=theme.GREY, strokeDash=[4, 3]).encode(x=x, y=y),
         base.mark_rule(strokeWidth=1).encode(
-            x=x, y=alt.Y("low:Q", scale=y.scale, axis=y.axis), y2="high:Q", color=theme.colour(methods), opacity=opacity
+            x=x, y=alt.Y("low:Q", **axis), y2="high:Q", color=theme.colour(methods), opacity=opacity
         ),
         base.mark_point(filled=True, size=55)
         .encode(x=x, y=y, color=theme.colour(methods), shape=theme.shape(methods), opacity=opacity, tooltip=tooltip)

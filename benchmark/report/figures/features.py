@@ -22,14 +22,18 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     group = group.hardest()
     stored = {}
     for method, runs in group.by_method().items():
-        arrays = group.arrays(runs[0], ("features", "index"), "features") if group.store.run(runs[0].key).has("features") else {}
+        arrays = (
+            group.arrays(runs[0], ("features", "index"), "features") if group.store.run(runs[0].key).has("features") else {}
+        )
         if arrays:
             reference = group.arrays(runs[0], ("test_reference",))["test_reference"]
             stored[method] = arrays["features"], reference[arrays["index"]]
     if not stored:
         raise NotApplicable("no method of this sweep shows its features")
     plain = [method for method in stored if method.removesuffix(" †") in COMPARED]
-    chosen = [method for name in COMPARED for method in plain if method.removesuffix(" †") == name] or list(stored)[:MOST_PANELS]
+    chosen = [method for name in COMPARED for method in plain if method.removesuffix(" †") == name] or list(stored)[
+        :MOST_PANELS
+    ]
     rows = [
         {"method": method, "class": int(label), "x": short(x), "y": short(y)}
         for method in chosen
@@ -78,6 +82,7 @@ def layout(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     values = np.nan_to_num(features.astype(np.float64), posinf=0, neginf=0)
     values = (values - values.mean(axis=0)) / (values.std() or 1)
@@ -86,6 +91,7 @@ def layout(features: NDArray[np.floating]) -> NDArray[np.float64]:
         parts = np.hstack([parts, np.zeros((len(parts), 2 - parts.shape[1]))])
     if len(values) > 3 * PERPLEXITY and parts[:, 0].std() > 0:
         start = parts[:, :2] / parts[:, 0].std() * 1e-4
-        parts = TSNE(perplexity=PERPLEXITY, init=start, learning_rate="auto", random_state=0, n_jobs=1).fit_transform(parts)
+        with threadpool_limits(1):  # its threads wait for each other by spinning, minutes on a busy machine
+            parts = TSNE(perplexity=PERPLEXITY, init=start, learning_rate="auto", random_state=0).fit_transform(parts)
     low, span = parts[:, :2].min(axis=0), np.ptp(parts[:, :2], axis=0)
     return np.asarray((parts[:, :2] - low) / np.where(span > 0, span, 1))

@@ -36,17 +36,22 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         left, bottom = theme.edges(place, len(methods))
         mine = [row for row in found if row["method"] == method]
         y = alt.Y(
-            "images:Q", scale=alt.Scale(domain=[0, top * 1.05], nice=False), axis=theme.small_axis(left, "of group (%)"), stack=None
+            "images:Q",
+            scale=alt.Scale(domain=[0, top * 1.05], nice=False),
+            axis=theme.small_axis(left, "of group (%)"),
+            stack=None,
         )
         base = alt.Chart(alt.Data(values=mine)).encode(
             x=alt.X("percentile:Q", scale=alt.Scale(domain=[0, 100]), axis=theme.small_axis(bottom, "uncertainty (pct.)")),
             x2="to:Q",
             color=alt.Color(
-                "labels:N", scale=alt.Scale(domain=list(KINDS)), legend=alt.Legend(title=None, orient="top", symbolType="square")
+                "labels:N",
+                scale=alt.Scale(domain=list(KINDS)),
+                legend=alt.Legend(title=None, orient="top", symbolType="square", offset=0),
             ),
         )
         tooltip = [alt.Tooltip("labels:N"), *(alt.Tooltip(f"{name}:Q") for name in ("percentile", "to", "images"))]
-        bars = base.mark_bar(opacity=0.55, binSpacing=0).encode(y=y, tooltip=tooltip)
+        bars = base.mark_bar(opacity=0.55, binSpacing=0).encode(y=y, y2=alt.Y2Datum(0), tooltip=tooltip)
         flat = alt.Chart(alt.Data(values=[{"images": 100 / BINS}]))
         rule = flat.mark_rule(strokeDash=[3, 3], strokeWidth=1).encode(y=y)
         panels.append(alt.layer(bars, rule).properties(width=width, height=height, title=theme.caption_of_panel(method)))

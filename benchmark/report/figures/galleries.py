@@ -19,8 +19,8 @@ from .group import Group, NotApplicable, Row, short
 
 SHARPEST = 64
 """Pixels of an image's longer side in a gallery; larger ones are reduced."""
-NAMES = 92
-"""Pixels of the column with the methods' names."""
+WIDEST = 110
+"""Most pixels of the column with the methods' names."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,24 @@ class Size:
     """How many images a side a gallery has, and how large."""
 
     count: int
-    image: int  #: pixels
     lines: int  #: of text beneath an image
+    names: float  #: pixels of the column with the methods' names
 
     @classmethod
-    def of(cls, methods: int) -> Size:
+    def of(cls, methods: Sequence[str]) -> Size:
         """Few methods leave room for names beneath the images, many for numbers."""
-        return cls(4, 52, 3) if methods <= theme.OVERLAID else cls(6, 32, 2)
+        names = min(WIDEST, 10 + 5.2 * max(map(len, methods)))
+        return cls(4, 3, names) if len(methods) <= theme.OVERLAID else cls(6, 2, names)
 
     @property
     def cell(self) -> float:
         """Pixels from image to image."""
-        return (theme.WIDTH - NAMES - 12) / (2 * self.count)
+        return (theme.WIDTH - self.names - 12) / (2 * self.count)
+
+    @property
+    def image(self) -> float:
+        """Pixels of an image's side."""
+        return self.cell - 5
 
     @property
     def row(self) -> float:
@@ -101,7 +107,9 @@ def draw_flipped(group: Group) -> tuple[alt.TopLevelMixin, str]:
             words = f"given {names[given[k]]}", f"is {names[reference[k]]}"
             told = {"given": names[given[k]], "reference": names[reference[k]], "noise score": short(float(score[k]))}
             numbers = f"{given[k]}≠{reference[k]}"
-            return _cell(split.images[index[k]], words, numbers, told, split.votes, int(index[k]), int(reference[k]), names, size)
+            return _cell(
+                split.images[index[k]], words, numbers, told, split.votes, int(index[k]), int(reference[k]), names, size
+            )
 
         return [cell(int(k)) for k in order[::-1][: size.count]], [cell(int(k)) for k in order[: size.count]]
 
@@ -114,9 +122,7 @@ def draw_flipped(group: Group) -> tuple[alt.TopLevelMixin, str]:
     )
 
 
-def missed_first(
-    score: NDArray[np.floating], given: NDArray[np.int64], reference: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def missed_first(score: NDArray[np.floating], given: NDArray[np.int64], reference: NDArray[np.int64]) -> NDArray[np.int64]:
     """The places of the wrong labels, those with the lowest noise score first; images from outside are none."""
     wrong = np.flatnonzero((given != reference) & (reference != OUTSIDE))
     return wrong[np.argsort(score[wrong], kind="stable")]
@@ -162,7 +168,7 @@ def _gallery(
 ) -> tuple[alt.TopLevelMixin, str]:
     """A row for each method's first seed, and what must be said of the images' licence, which also stands in the picture."""
     runs = {method: of_method[0] for method, of_method in group.by_method().items()}
-    size = Size.of(len(runs))
+    size = Size.of(list(runs))
     data = group.data
     licence = f"Licence of the images: {data.licence}."
     if not data.publishable:
@@ -182,13 +188,13 @@ def chart(
     rows: dict[str, tuple[list[Cell], list[Cell]]], titles: tuple[str, str], size: Size, notes: Sequence[str]
 ) -> alt.LayerChart:
     """A row for each method: images of one end, then of the other; `notes` are lines beneath."""
-    middle = NAMES + size.count * size.cell + 12
+    middle = size.names + size.count * size.cell + 12
     images: list[Row] = []
-    texts = [{"x": x, "y": 6.0, "text": title, "large": True} for x, title in zip((NAMES, middle), titles, strict=True)]
+    texts = [{"x": x, "y": 6.0, "text": title, "large": True} for x, title in zip((size.names, middle), titles, strict=True)]
     y = 18.0
     for method, sides in rows.items():
         texts.append({"x": 0, "y": y + size.image / 2, "text": method, "large": True})
-        for start, cells in zip((NAMES, middle), sides, strict=True):
+        for start, cells in zip((size.names, middle), sides, strict=True):
             for k, cell in enumerate(cells):
                 x = start + k * size.cell
                 images.append({"x": x, "y": y, "url": cell.url, "method": method, **cell.told})
@@ -207,7 +213,7 @@ def chart(
     for large, font, limit in ((True, 9.5, 0), (False, 7.5, size.cell - 2)):
         values = [row for row in texts if row["large"] == large]
         if large:
-            limit = NAMES - 4
+            limit = size.names - 4
         mark = alt.Chart(alt.Data(values=values)).mark_text(align="left", baseline="middle", fontSize=font, limit=limit)
         layers.append(mark.encode(**place, text="text:N"))
     mark = alt.Chart(alt.Data(values=foot)).mark_text(align="left", baseline="middle", fontSize=8, limit=theme.WIDTH)

@@ -106,7 +106,9 @@ class Group:
 def settings(store: Store, results: Sequence[Result]) -> Iterator[Group]:
     """A group for each setting that has finished runs."""
     for members in grouped(by_noise(results), setting_of).values():
-        methods = list(dict.fromkeys(method_title(result) for result in results if setting_of(result) == setting_of(members[0])))
+        methods = list(
+            dict.fromkeys(method_title(result) for result in results if setting_of(result) == setting_of(members[0]))
+        )
         finished = [result for result in members if result.status == "finished"]
         if finished:
             yield Group(store, finished, methods)

@@ -67,13 +67,13 @@ def overlaid(rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, he
     chosen, opacity = theme.highlight()
     across, up = x.of(alt.X), y.of(alt.Y)
     band, line, *points = _band_and_line(rows, across, up, y)
-    colour = theme.colour(methods)
-    many = {
-        "band": band.encode(color=colour, opacity=alt.condition(chosen, alt.value(0.15), alt.value(0.02))),
-        "line": line.encode(color=colour, strokeDash=theme.dash(methods), opacity=opacity).add_params(chosen),
-    }
-    marked = [mark.encode(color=colour, shape=theme.shape(methods), opacity=opacity) for mark in points]
-    return alt.layer(*many.values(), *marked).properties(width=theme.WIDTH - 190, height=height)
+    colour = theme.colour(methods, stroke=True)
+    layers = [
+        line.encode(color=colour, strokeDash=theme.dash(methods), opacity=opacity).add_params(chosen),
+        band.encode(color=colour, opacity=alt.condition(chosen, alt.value(0.15), alt.value(0.02))),
+        *(mark.encode(color=colour, shape=theme.shape(methods, legend=False), opacity=opacity) for mark in points),
+    ]
+    return alt.layer(*layers).properties(width=theme.WIDTH - 150, height=height)
 
 
 def _band_and_line(rows: Sequence[Row], across: alt.X | alt.Y, up: alt.X | alt.Y, y: Scale) -> list[alt.Chart]:

@@ -37,7 +37,8 @@ def draw_noise(group: Group) -> tuple[alt.TopLevelMixin, str]:
 def draw_confusion(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """A confusion matrix for each method."""
     matrices = {
-        method: np.mean([confusion(**_stored(group, run)) for run in runs], axis=0) for method, runs in group.by_method().items()
+        method: np.mean([confusion(**_stored(group, run)) for run in runs], axis=0)
+        for method, runs in group.by_method().items()
     }
     names, unnamed = group.classes(len(next(iter(matrices.values()))))
     shown = worst(list(matrices.values()))
@@ -77,7 +78,7 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
     single = len(matrices) == 1
     numbered = len(matrices) > 4
     labels = [str(k) if numbered else names[k] for k in range(len(names))]
-    width = min(400, 60 + 40 * len(shown)) if single else theme.panel_size(len(matrices), 1.0)[0]
+    width = min(400, 28 * len(shown)) if single else theme.panel_size(len(matrices), 1.0)[0]
     if numbered and names != labels:
         key = [f"{k} {names[k]}" for k in shown]
     else:
@@ -90,14 +91,19 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
         ]
         order = [labels[k] for k in shown]
         base = alt.Chart(alt.Data(values=rows)).encode(
-            x=alt.X(f"{across}:N", sort=order, scale=alt.Scale(domain=order), axis=_axis(bottom, across, numbered, vertical=True)),
+            x=alt.X(
+                f"{across}:N", sort=order, scale=alt.Scale(domain=order), axis=_axis(bottom, across, numbered, vertical=True)
+            ),
             y=alt.Y(
-                "reference:N", sort=order, scale=alt.Scale(domain=order), axis=_axis(left, "reference", numbered, vertical=False)
+                "reference:N",
+                sort=order,
+                scale=alt.Scale(domain=order),
+                axis=_axis(left, "reference", numbered, vertical=False),
             ),
         )
         heat = alt.Color(
             "percent:Q",
-            scale=alt.Scale(scheme=theme.HEAT, domain=[0, 100]),
+            scale=alt.Scale(range=list(theme.HEAT), domain=[0, 50, 100], interpolate="lab"),
             legend=alt.Legend(title="%", gradientLength=80),
         )
         tooltip = ["reference:N", f"{across}:N", "percent:Q"]

@@ -19,7 +19,7 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """A panel for each method."""
     return chart(rows(group), list(group.by_method()), errors(group)), (
         f"Reliability diagrams: accuracy against confidence (the largest probability) of the test images, in {BINS} bins of equal "
-        f"width; a dot's area is the share of the images in its bin, on the line confidence can be believed. Bins hold the images "
+        f"width; a dot's area is the share of the images in its bin, and on the dashed line confidence can be believed. Bins hold the images "
         f"of all runs together ({group.seeds()}); ECE is the mean over the runs, in percent."
     )
 
@@ -32,15 +32,15 @@ def chart(found: Sequence[Row], methods: Sequence[str], eces: dict[str, float]) 
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
         base = alt.Chart(alt.Data(values=[row for row in found if row["method"] == method]))
-        scale = alt.Scale(domain=[0, 100], nice=False)
+        scale = alt.Scale(domain=theme.PERCENT, nice=False)
         x = alt.X("confidence:Q", scale=scale, axis=theme.small_axis(bottom, "confidence (%)"))
         y = alt.Y("accuracy:Q", scale=scale, axis=theme.small_axis(left, "accuracy (%)"))
         ideal = alt.Chart(alt.Data(values=[{"confidence": 0, "accuracy": 0}, {"confidence": 100, "accuracy": 100}]))
-        size = alt.Size("share:Q", scale=alt.Scale(domain=[0, largest], range=[4, width * 1.4]), legend=None)
+        size = alt.Size("share:Q", scale=alt.Scale(domain=[0, largest], range=[3, width]), legend=None)
         tooltip = [alt.Tooltip(f"{name}:Q") for name in ("confidence", "accuracy", "share", "images")]
         layers = (
             ideal.mark_line(color=theme.GREY, strokeDash=[3, 3], strokeWidth=1).encode(x=x, y=y),
-            base.mark_line(strokeWidth=1).encode(x=x, y=y),
+            base.mark_rule(strokeWidth=1).encode(x=x, y=y, y2="confidence:Q"),
             base.mark_point(filled=True, opacity=0.9).encode(x=x, y=y, size=size, tooltip=tooltip),
         )
         name = f"{method}: {eces[method]:.1f}" if len(methods) > 16 else f"{method}: ECE {eces[method]:.1f}"
@@ -53,7 +53,9 @@ def rows(group: Group) -> list[Row]:
     found: list[Row] = []
     for method, runs in group.by_method().items():
         stored = [group.arrays(run, ("test_logits", "test_reference")) for run in runs]
-        pooled = reliability(*(np.concatenate([a[name] for a in stored]) for name in ("test_logits", "test_reference")), bins=BINS)
+        pooled = reliability(
+            *(np.concatenate([a[name] for a in stored]) for name in ("test_logits", "test_reference")), bins=BINS
+        )
         for b in np.flatnonzero(pooled.count):
             found.append(
                 {

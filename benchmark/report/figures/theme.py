@@ -18,6 +18,8 @@ OVERLAID = 8
 WIDTH = 560
 """Pixels across two columns of a paper."""
 GREY = "#999999"
+PERCENT = [-5, 105]
+"""The domain of percentages with air for marks at its ends, which would push the panels' titles out of line."""
 
 LIGHT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#8C6D31")
 """Okabe and Ito's, but for their yellow, which white paper swallows, and their black, which is the text's."""
@@ -25,7 +27,7 @@ DARK_COLOURS = ("#56B4E9", "#FF8F45", "#2BC49A", "#E79AC6", "#F0CF4A", "#9D8CFF"
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3], [10, 3], [6, 2, 2, 2, 2, 2])
 
-HEAT = "blues"
+HEAT = ("#F7FBFF", "#6BAED6", "#08306B")
 _FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 
 
@@ -50,7 +52,13 @@ def config(theme: Literal["light", "dark"]) -> dict[str, Any]:
             "tickSize": 3,
             "labelLimit": 110,
         },
-        "legend": {"labelFontSize": 9, "titleFontSize": 9.5, "titleFontWeight": "normal", "labelColor": text, "titleColor": text},
+        "legend": {
+            "labelFontSize": 9,
+            "titleFontSize": 9.5,
+            "titleFontWeight": "normal",
+            "labelColor": text,
+            "titleColor": text,
+        },
         "title": {
             "anchor": "start",
             "fontSize": 12,
@@ -70,25 +78,30 @@ def config(theme: Literal["light", "dark"]) -> dict[str, Any]:
     }
 
 
-def colour(methods: Sequence[str], *, legend: bool = True) -> alt.Color:
-    """A method's colour, the same in all figures of its setting."""
-    return alt.Color("method:N", scale=alt.Scale(domain=list(methods)), legend=_legend(methods) if legend else None)
+def colour(methods: Sequence[str], *, stroke: bool = False) -> alt.Color:
+    """A method's colour, the same in all figures of its setting; `stroke`: the legend shows strokes, not marks."""
+    return alt.Color("method:N", scale=alt.Scale(domain=list(methods)), legend=_legend(methods, stroke=stroke))
 
 
 def dash(methods: Sequence[str]) -> alt.StrokeDash:
     """A method's dash, for up to `OVERLAID` of them."""
-    return alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=_legend(methods))
+    return alt.StrokeDash(
+        "method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=_legend(methods, stroke=True)
+    )
 
 
-def shape(methods: Sequence[str]) -> alt.Shape:
+def shape(methods: Sequence[str], *, legend: bool = True) -> alt.Shape:
     """A method's mark: with its colour, 40 methods can be told apart."""
     marks = [SHAPES[(k + k // len(LIGHT_COLOURS)) % len(SHAPES)] for k in range(len(methods))]
-    return alt.Shape("method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=_legend(methods))
+    return alt.Shape(
+        "method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=_legend(methods) if legend else None
+    )
 
 
-def _legend(methods: Sequence[str]) -> alt.Legend:
+def _legend(methods: Sequence[str], *, stroke: bool = False) -> alt.Legend:
     columns = 1 if len(methods) <= 20 else 2
-    return alt.Legend(title=None, columns=columns, symbolLimit=0, labelLimit=170, symbolSize=50)
+    symbol = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2} if stroke else {"symbolSize": 50}
+    return alt.Legend(title=None, columns=columns, symbolLimit=0, labelLimit=170, symbolOpacity=1, **symbol)
 
 
 def highlight() -> tuple[alt.Parameter, Any]:

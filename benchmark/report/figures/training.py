@@ -27,10 +27,14 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     remembered = {row["method"] for row in found if row["series"] == SERIES["wrong_label_fit"]}
     absent = "" if remembered else " Memorisation (wrong_label_fit) is not in the history of these runs."
     if remembered and len(remembered) < len(methods):
-        absent = f" There is no memorisation (wrong_label_fit) in the histories of {', '.join(sorted(set(methods) - remembered))}."
+        absent = (
+            f" There is no memorisation (wrong_label_fit) in the histories of {', '.join(sorted(set(methods) - remembered))}."
+        )
     stages = any((group.store.run(run.key).history().get("stage", np.zeros(1)) > 0).any() for run in group.results)
     anew = " Methods that train in stages begin anew at each." if stages else ""
-    what = "Test accuracy" + (" and the percentage of wrongly labelled training images predicted as labelled" if remembered else "")
+    what = "Test accuracy" + (
+        " and the percentage of wrongly labelled training images predicted as labelled" if remembered else ""
+    )
     return chart(found, methods), f"{what} after each epoch, {group.seeds(band=True)}.{absent}{anew}"
 
 
@@ -54,11 +58,10 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
                 legend=alt.Legend(title=None, orient="bottom") if memorised else None,
             ),
         )
-        y = alt.Y("value:Q", scale=alt.Scale(domain=domain, nice=False), axis=theme.small_axis(left, "%"))
-        band = base.mark_area(opacity=0.18).encode(
-            y=alt.Y("low:Q", scale=alt.Scale(domain=domain, nice=False), axis=y.axis), y2="high:Q"
-        )
-        line = base.mark_line().encode(y=y, tooltip=[alt.Tooltip(f"{f}:{k}") for f, k in TOOLTIP.items()])
+        up = {"scale": alt.Scale(domain=domain, nice=False), "axis": theme.small_axis(left, "%")}
+        tooltip = [alt.Tooltip(f"{field}:{kind}") for field, kind in TOOLTIP.items()]
+        band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", **up), y2="high:Q")
+        line = base.mark_line().encode(y=alt.Y("value:Q", **up), tooltip=tooltip)
         panels.append(alt.layer(band, line).properties(width=width, height=height, title=theme.caption_of_panel(method)))
     return theme.small_multiples(panels)
 

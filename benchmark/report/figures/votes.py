@@ -50,19 +50,27 @@ def chart(
             scale=alt.Scale(domain=[-0.03 * most, most * 1.03], nice=False),
             axis=theme.small_axis(bottom, "vote entropy"),
         )
-        y = alt.Y("median:Q", scale=alt.Scale(domain=[0, 100]), axis=theme.small_axis(left, "uncertainty"))
-        low = alt.Y("low:Q", scale=alt.Scale(domain=[0, 100]), axis=y.axis)
-        dot = alt.Y("uncertainty:Q", scale=alt.Scale(domain=[0, 100]), axis=y.axis)
+        up = {"scale": alt.Scale(domain=theme.PERCENT, nice=False), "axis": theme.small_axis(left, "uncertainty")}
         dots = alt.Chart(alt.Data(values=[row for row in points if row["method"] == method]))
         base = alt.Chart(alt.Data(values=[row for row in found if row["method"] == method]))
         tooltip = [alt.Tooltip(f"{name}:Q") for name in ("entropy", "median", "low", "high", "images")]
-        layers = [dots.mark_point(filled=True, size=7, opacity=0.45, color=theme.GREY).encode(x=x, y=dot)] if points else []
+        layers = (
+            [dots.mark_point(filled=True, size=7, opacity=0.45, color=theme.GREY).encode(x=x, y=alt.Y("uncertainty:Q", **up))]
+            if points
+            else []
+        )
         layers += [
-            base.mark_area(opacity=0.25).encode(x=x, y=low, y2="high:Q"),
-            base.mark_line(point={"size": 18}).encode(x=x, y=y, tooltip=tooltip),
+            base.mark_area(opacity=0.25).encode(x=x, y=alt.Y("low:Q", **up), y2="high:Q"),
+            base.mark_line(point={"size": 18}).encode(x=x, y=alt.Y("median:Q", **up), tooltip=tooltip),
         ]
         rho = rhos[method]
-        name = method if rho is None else f"{method}: {rho:.2f}" if len(methods) > 16 else f"{method}: ρ = {rho:.2f}"
+        name = (
+            method
+            if rho is None
+            else (f"{method}: {rho:.2f}" if len(methods) > 16 else f"{method}: ρ = {rho:.2f}")
+            .replace(": -", ": −")
+            .replace("= -", "= −")
+        )
         panels.append(alt.layer(*layers).properties(width=width, height=height, title=theme.caption_of_panel(name)))
     return theme.small_multiples(panels)
 
