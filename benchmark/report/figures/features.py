@@ -60,7 +60,7 @@ def chart(rows: Sequence[Row], methods: Sequence[str], names: Sequence[str]) -> 
         legend = alt.Legend(title=None, orient="bottom", columns=4, symbolType="square", labelLimit=120) if few else None
         place = {"axis": None, "scale": alt.Scale(zero=False, nice=False, padding=6)}
         panel = (
-            alt.Chart(alt.Data(values=mine), view=alt.ViewConfig(stroke=theme.GREY))
+            alt.Chart(alt.InlineData(values=mine), view=alt.ViewConfig(stroke=theme.GREY))
             .mark_text(fontSize=7)
             .encode(
                 x=alt.X("x:Q", **place),
@@ -69,7 +69,7 @@ def chart(rows: Sequence[Row], methods: Sequence[str], names: Sequence[str]) -> 
                 color=alt.Color("name:N", scale=alt.Scale(domain=shown), legend=legend),
                 tooltip=["name:N"],
             )
-            .properties(width=side, height=side, title=theme.caption_of_panel(method))
+            .properties(width=side, height=side, title=theme.caption_of_panel(method, side))
         )
         panels.append(panel)
     return alt.concat(*panels, columns=len(panels), spacing=8)

@@ -35,27 +35,23 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
         mine = [row for row in found if row["method"] == method]
+        ends = [{**row, "percentile": row["to"]} for row in mine if row["to"] == 100]  # where the last step ends
         y = alt.Y(
-            "images:Q",
-            scale=alt.Scale(domain=[0, top * 1.05], nice=False),
-            axis=theme.small_axis(left, "of group (%)"),
-            stack=None,
+            "images:Q", scale=alt.Scale(domain=[0, top * 1.05], nice=False), axis=theme.small_axis(left, "of group (%)"), stack=None
         )
-        base = alt.Chart(alt.Data(values=mine)).encode(
-            x=alt.X("percentile:Q", scale=alt.Scale(domain=[0, 100]), axis=theme.small_axis(bottom, "uncertainty (pct.)")),
-            x2="to:Q",
-            color=alt.Color(
-                "labels:N",
-                scale=alt.Scale(domain=list(KINDS)),
-                legend=alt.Legend(title=None, orient="top", symbolType="square", offset=0),
-            ),
+        legend = alt.Legend(title=None, orient="bottom", symbolType="square", symbolOpacity=1)
+        base = alt.Chart(alt.InlineData(values=[*mine, *ends])).encode(
+            x=alt.X("percentile:Q", scale=alt.Scale(domain=[0, 100]), axis=theme.small_axis(bottom, "uncertainty")),
+            y=y,
+            color=alt.Color("labels:N", scale=alt.Scale(domain=list(KINDS)), legend=legend),
         )
         tooltip = [alt.Tooltip("labels:N"), *(alt.Tooltip(f"{name}:Q") for name in ("percentile", "to", "images"))]
-        bars = base.mark_bar(opacity=0.55, binSpacing=0).encode(y=y, y2=alt.Y2Datum(0), tooltip=tooltip)
-        flat = alt.Chart(alt.Data(values=[{"images": 100 / BINS}]))
+        fill = base.mark_area(opacity=0.2, interpolate="step-after")
+        bars = base.mark_line(strokeWidth=1.3, interpolate="step-after").encode(tooltip=tooltip)
+        flat = alt.Chart(alt.InlineData(values=[{"images": 100 / BINS}]))
         rule = flat.mark_rule(strokeDash=[3, 3], strokeWidth=1).encode(y=y)
-        panels.append(alt.layer(bars, rule).properties(width=width, height=height, title=theme.caption_of_panel(method)))
-    return theme.small_multiples(panels)
+        panels.append(alt.layer(rule, fill, bars).properties(width=width, height=height))
+    return theme.small_multiples(panels, methods)
 
 
 def rows(group: Group) -> list[Row]:

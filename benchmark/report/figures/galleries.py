@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import altair as alt
 import numpy as np
@@ -34,32 +35,41 @@ class Cell:
 
 @dataclass(frozen=True)
 class Size:
-    """How many images a side a gallery has, and how large."""
+    """How a gallery is laid out, in pixels."""
 
-    count: int
+    names: float  #: the column with the methods' names; 0 where they stand above the images
+    columns: int  #: methods side by side
     lines: int  #: of text beneath an image
-    names: float  #: pixels of the column with the methods' names
+
+    COUNT: ClassVar[int] = 4  #: images a side
+    MIDDLE: ClassVar[float] = 10  #: between the sides, and twice that between columns
 
     @classmethod
     def of(cls, methods: Sequence[str]) -> Size:
-        """Few methods leave room for names beneath the images, many for numbers."""
-        names = min(WIDEST, 10 + 5.2 * max(map(len, methods)))
-        return cls(4, 3, names) if len(methods) <= theme.OVERLAID else cls(6, 2, names)
+        """Few methods leave room for names beside the images and words beneath them, many for numbers."""
+        if len(methods) > theme.OVERLAID:
+            return cls(0, 2, 2)
+        return cls(min(WIDEST, 10 + 5.2 * max(map(len, methods))), 1, 3)
+
+    @property
+    def column(self) -> float:
+        """From column to column."""
+        return (theme.WIDTH + 2 * self.MIDDLE) / self.columns
 
     @property
     def cell(self) -> float:
-        """Pixels from image to image."""
-        return (theme.WIDTH - self.names - 12) / (2 * self.count)
+        """From image to image."""
+        return (self.column - 3 * self.MIDDLE - self.names) / (2 * self.COUNT)
 
     @property
     def image(self) -> float:
-        """Pixels of an image's side."""
-        return self.cell - 5
+        """An image's side."""
+        return self.cell - 4
 
     @property
     def row(self) -> float:
-        """Pixels from method to method."""
-        return self.image + 9 * self.lines + 8
+        """From method to method."""
+        return self.image + 9 * self.lines + (22 if self.names == 0 else 8)
 
 
 def draw_uncertain(group: Group) -> tuple[alt.TopLevelMixin, str]:
@@ -80,7 +90,7 @@ def draw_uncertain(group: Group) -> tuple[alt.TopLevelMixin, str]:
             numbers = f"{reference[k]}→{predicted[k]}"
             return _cell(split.images[k], words, numbers, told, split.votes, k, int(reference[k]), names, size)
 
-        return [cell(int(k)) for k in order[: size.count]], [cell(int(k)) for k in order[::-1][: size.count]]
+        return [cell(int(k)) for k in order[: size.COUNT]], [cell(int(k)) for k in order[::-1][: size.COUNT]]
 
     chart, licence = _gallery(group, ends, ("least uncertain", "most uncertain"))
     votes = ", the votes for it" if split.votes is not None else ""
@@ -111,7 +121,7 @@ def draw_flipped(group: Group) -> tuple[alt.TopLevelMixin, str]:
                 split.images[index[k]], words, numbers, told, split.votes, int(index[k]), int(reference[k]), names, size
             )
 
-        return [cell(int(k)) for k in order[::-1][: size.count]], [cell(int(k)) for k in order[: size.count]]
+        return [cell(int(k)) for k in order[::-1][: size.COUNT]], [cell(int(k)) for k in order[: size.COUNT]]
 
     chart, licence = _gallery(group, ends, ("caught", "missed"))
     outside = " Images from outside are left out." if any(group.noise_artefact(run).outside for run in group.results) else ""
@@ -188,34 +198,37 @@ def chart(
     rows: dict[str, tuple[list[Cell], list[Cell]]], titles: tuple[str, str], size: Size, notes: Sequence[str]
 ) -> alt.LayerChart:
     """A row for each method: images of one end, then of the other; `notes` are lines beneath."""
-    middle = size.names + size.count * size.cell + 12
     images: list[Row] = []
-    texts = [{"x": x, "y": 6.0, "text": title, "large": True} for x, title in zip((size.names, middle), titles, strict=True)]
-    y = 18.0
-    for method, sides in rows.items():
-        texts.append({"x": 0, "y": y + size.image / 2, "text": method, "large": True})
-        for start, cells in zip((size.names, middle), sides, strict=True):
+    texts: list[Row] = []
+    below = -(-len(rows) // size.columns)
+    sides = (size.names, size.names + size.COUNT * size.cell + size.MIDDLE)
+    for place, (method, ends) in enumerate(rows.items()):
+        left, y = place // below * size.column, 18 + place % below * size.row
+        if place % below == 0:
+            texts += [{"x": left + x, "y": 6, "text": title, "large": True} for x, title in zip(sides, titles, strict=True)]
+        beside = size.names > 0
+        texts.append({"x": left, "y": y + (size.image / 2 if beside else 6), "text": method, "large": True})
+        y += 0 if beside else 13
+        for x, cells in zip(sides, ends, strict=True):
             for k, cell in enumerate(cells):
-                x = start + k * size.cell
-                images.append({"x": x, "y": y, "url": cell.url, "method": method, **cell.told})
+                at = left + x + k * size.cell
+                images.append({"x": at, "y": y, "url": cell.url, "method": method, **cell.told})
                 texts += [
-                    {"x": x, "y": y + size.image + 6 + 9 * line, "text": text, "large": False}
+                    {"x": at, "y": y + size.image + 6 + 9 * line, "text": text, "large": False}
                     for line, text in enumerate(cell.lines)
                 ]
-        y += size.row
+    y = 18 + below * size.row
     foot = [{"x": 0, "y": y + 8 + 12 * line, "text": note} for line, note in enumerate(notes)]
     place = {"x": alt.X("x:Q", scale=None, axis=None), "y": alt.Y("y:Q", scale=None, axis=None)}
     tooltip = [f"{name}:N" for name in (images[0] if images else {}) if name not in ("x", "y", "url")]
-    picture_mark = alt.Chart(alt.Data(values=images)).mark_image(
+    picture_mark = alt.Chart(alt.InlineData(values=images)).mark_image(
         width=size.image, height=size.image, align="left", baseline="top"
     )
     layers = [picture_mark.encode(**place, url="url:N", tooltip=tooltip)]
-    for large, font, limit in ((True, 9.5, 0), (False, 7.5, size.cell - 2)):
+    for large, font, limit in ((True, 9.5, size.names - 4 if size.names else size.column - 20), (False, 7.5, size.cell - 2)):
         values = [row for row in texts if row["large"] == large]
-        if large:
-            limit = size.names - 4
-        mark = alt.Chart(alt.Data(values=values)).mark_text(align="left", baseline="middle", fontSize=font, limit=limit)
+        mark = alt.Chart(alt.InlineData(values=values)).mark_text(align="left", baseline="middle", fontSize=font, limit=limit)
         layers.append(mark.encode(**place, text="text:N"))
-    mark = alt.Chart(alt.Data(values=foot)).mark_text(align="left", baseline="middle", fontSize=8, limit=theme.WIDTH)
+    mark = alt.Chart(alt.InlineData(values=foot)).mark_text(align="left", baseline="middle", fontSize=8, limit=theme.WIDTH)
     layers.append(mark.encode(**place, text="text:N"))
     return alt.layer(*layers).properties(width=theme.WIDTH, height=y + 12 * len(notes) + 8)

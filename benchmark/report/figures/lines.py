@@ -51,14 +51,14 @@ def chart(rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, heigh
         left, bottom = theme.edges(place, len(methods))
         across = x.of(alt.X, shown=bottom, small=True)
         up = y.of(alt.Y, shown=left, small=True)
-        others = alt.Chart(alt.Data(values=context)).encode(x=across)
+        others = alt.Chart(alt.InlineData(values=context)).encode(x=across)
         layers = [
             others.mark_area(color=theme.GREY, opacity=0.25).encode(y=_renamed(up, "lowest"), y2="highest:Q"),
             others.mark_line(color=theme.GREY, strokeWidth=1).encode(y=_renamed(up, "median")),
             *_band_and_line([row for row in rows if row["method"] == method], across, up, y),
         ]
-        panels.append(alt.layer(*layers).properties(width=width, height=height, title=theme.caption_of_panel(method)))
-    return theme.small_multiples(panels)
+        panels.append(alt.layer(*layers).properties(width=width, height=height))
+    return theme.small_multiples(panels, methods)
 
 
 def overlaid(rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, height: int = 260) -> alt.LayerChart:
@@ -78,7 +78,7 @@ def overlaid(rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, he
 
 def _band_and_line(rows: Sequence[Row], across: alt.X | alt.Y, up: alt.X | alt.Y, y: Scale) -> list[alt.Chart]:
     """Band, line and, where a line has few points, its points."""
-    base = alt.Chart(alt.Data(values=list(rows))).encode(x=across)
+    base = alt.Chart(alt.InlineData(values=list(rows))).encode(x=across)
     shown = [alt.Tooltip(f"{name}:{_kind(value)}") for name, value in (rows[0] if rows else {}).items()]
     layers = [
         base.mark_area(opacity=0.18).encode(y=_renamed(up, "low"), y2="high:Q"),

@@ -79,10 +79,7 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
     numbered = len(matrices) > 4
     labels = [str(k) if numbered else names[k] for k in range(len(names))]
     width = min(400, 28 * len(shown)) if single else theme.panel_size(len(matrices), 1.0)[0]
-    if numbered and names != labels:
-        key = [f"{k} {names[k]}" for k in shown]
-    else:
-        key = []
+    key = [f"{k} {names[k]}" for k in shown] if numbered and names != labels else []
     panels = []
     for place, (method, matrix) in enumerate(matrices.items()):
         left, bottom = (True, True) if single else theme.edges(place, len(matrices))
@@ -90,7 +87,7 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
             {"reference": labels[i], across: labels[j], "percent": short(matrix[i, j])} for i in shown for j in shown
         ]
         order = [labels[k] for k in shown]
-        base = alt.Chart(alt.Data(values=rows)).encode(
+        base = alt.Chart(alt.InlineData(values=rows)).encode(
             x=alt.X(
                 f"{across}:N", sort=order, scale=alt.Scale(domain=order), axis=_axis(bottom, across, numbered, vertical=True)
             ),
@@ -113,8 +110,8 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
             size = 9 if width / len(shown) >= 20 else 7
             layers.append(base.mark_text(fontSize=size).encode(text=alt.Text("percent:Q", format=".0f"), color=dark))
         panel = alt.layer(*layers).properties(width=width, height=width)
-        panels.append(panel.properties(title=theme.caption_of_panel(method)) if method else panel)
-    drawn = panels[0] if single else theme.small_multiples(panels)
+        panels.append(panel)
+    drawn = panels[0] if single else theme.small_multiples(panels, list(matrices))
     return alt.vconcat(drawn, _key(key)) if key else drawn
 
 
@@ -133,7 +130,7 @@ def _key(entries: Sequence[str]) -> alt.Chart:
     lines = -(-len(entries) // columns)
     place = {"scale": alt.Scale(domain=[0, columns], nice=False), "axis": None}
     down = {"scale": alt.Scale(domain=[lines, 0], nice=False), "axis": None}
-    mark = alt.Chart(alt.Data(values=rows)).mark_text(align="left", baseline="top", limit=theme.WIDTH // columns - 8)
+    mark = alt.Chart(alt.InlineData(values=rows)).mark_text(align="left", baseline="top", limit=theme.WIDTH // columns - 8)
     return mark.encode(x=alt.X("x:Q", **place), y=alt.Y("y:Q", **down), text="text:N").properties(
         width=theme.WIDTH, height=lines * 13
     )

@@ -28,14 +28,14 @@ def chart(found: Sequence[Row], methods: Sequence[str], eces: dict[str, float]) 
     """Rows as `rows` gives them, drawn; `eces` in percent stand over the panels."""
     width, height = theme.panel_size(len(methods), ratio=1.0)
     largest = max(row["share"] for row in found)
-    panels = []
+    panels, titles = [], []
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
-        base = alt.Chart(alt.Data(values=[row for row in found if row["method"] == method]))
+        base = alt.Chart(alt.InlineData(values=[row for row in found if row["method"] == method]))
         scale = alt.Scale(domain=theme.PERCENT, nice=False)
         x = alt.X("confidence:Q", scale=scale, axis=theme.small_axis(bottom, "confidence (%)"))
         y = alt.Y("accuracy:Q", scale=scale, axis=theme.small_axis(left, "accuracy (%)"))
-        ideal = alt.Chart(alt.Data(values=[{"confidence": 0, "accuracy": 0}, {"confidence": 100, "accuracy": 100}]))
+        ideal = alt.Chart(alt.InlineData(values=[{"confidence": 0, "accuracy": 0}, {"confidence": 100, "accuracy": 100}]))
         size = alt.Size("share:Q", scale=alt.Scale(domain=[0, largest], range=[3, width]), legend=None)
         tooltip = [alt.Tooltip(f"{name}:Q") for name in ("confidence", "accuracy", "share", "images")]
         layers = (
@@ -44,8 +44,9 @@ def chart(found: Sequence[Row], methods: Sequence[str], eces: dict[str, float]) 
             base.mark_point(filled=True, opacity=0.9).encode(x=x, y=y, size=size, tooltip=tooltip),
         )
         name = f"{method}: {eces[method]:.1f}" if len(methods) > 16 else f"{method}: ECE {eces[method]:.1f}"
-        panels.append(alt.layer(*layers).properties(width=width, height=height, title=theme.caption_of_panel(name)))
-    return theme.small_multiples(panels)
+        titles.append(name)
+        panels.append(alt.layer(*layers).properties(width=width, height=height))
+    return theme.small_multiples(panels, titles)
 
 
 def rows(group: Group) -> list[Row]:

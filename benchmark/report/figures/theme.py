@@ -7,6 +7,7 @@ each, in which the others are seen in grey.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -17,6 +18,8 @@ OVERLAID = 8
 """Most methods that lines in one panel can be told apart of."""
 WIDTH = 560
 """Pixels across two columns of a paper."""
+GAP = 14
+"""Pixels between panels."""
 GREY = "#999999"
 PERCENT = [-5, 105]
 """The domain of percentages with air for marks at its ends, which would push the panels' titles out of line."""
@@ -119,24 +122,36 @@ def title(text: str, beneath: Sequence[str], width: float) -> alt.TitleParams:
     )
 
 
-def caption_of_panel(text: str) -> alt.TitleParams:
-    """What stands over a panel: mostly a method's name."""
-    return alt.TitleParams(text, fontSize=9.5, fontWeight="normal", anchor="middle", offset=3, limit=180)
+def caption_of_panel(text: str, width: float) -> alt.TitleParams:
+    """What stands over a panel of that width: mostly a method's name, in two lines where it is long."""
+    font = 9.5 if width > 100 else 8.5
+    lines = broken(text, int((width + 12) / (font * 0.52)))
+    return alt.TitleParams(lines, fontSize=font, fontWeight="normal", anchor="middle", offset=3, frame="group", lineHeight=font + 1)
+
+
+def broken(text: str, most: int) -> list[str]:
+    """A name in up to two lines of `most` characters, broken where it has a mark or a space, at its end cut where it must be."""
+    if len(text) <= most:
+        return [text]
+    head = ""
+    for part in re.findall(r"[^-:,_ \[\]]*[-:,_ \[\]]?", text):
+        if head and len(head) + len(part) > most:
+            break
+        head += part
+    head = head[:most]
+    rest = text[len(head) :]
+    return [head, rest if len(rest) <= most else rest[: most - 1] + "…"]
 
 
 def columns_for(panels: int) -> int:
     """How many small panels stand side by side."""
-    if panels <= 4:
-        return panels
-    if panels <= 16:
-        return 4
-    return 6
+    return min(panels, 4 if panels <= 16 else 5)
 
 
 def panel_size(panels: int, ratio: float = 0.75) -> tuple[int, int]:
     """Width and height of each of so many small panels, so that they fill a page's width and labels still fit."""
     columns = columns_for(panels)
-    width = min(190, int(WIDTH / columns) - (34 if columns < 6 else 24))
+    width = min(190, (WIDTH - 34 - (columns - 1) * GAP) // columns)
     return width, int(width * ratio)
 
 
@@ -152,9 +167,14 @@ def small_axis(shown: bool, text: str, **options: Any) -> alt.Axis:
     return alt.Axis(title=text, **more) if shown else alt.Axis(title=None, labels=False, ticks=False, **more)
 
 
-def small_multiples(panels: Sequence[alt.TopLevelMixin]) -> alt.ConcatChart:
-    """Panels in rows; their axes are their own, so that each can be read by itself."""
-    return alt.concat(*panels, columns=columns_for(len(panels)), spacing={"row": 10, "column": 8})
+def small_multiples(panels: Sequence[alt.LayerChart], names: Sequence[str], *, labelled: bool = False) -> alt.ConcatChart:
+    """Panels of the same size in rows, their names above them; `labelled`: axes beneath all of them have labels."""
+    columns = columns_for(len(panels))
+    titles = [caption_of_panel(name, panel_size(len(panels))[0]) for name in names]
+    lines = max(len(title.text) for title in titles)
+    rows = 8 + 10 * lines + (12 if labelled else 0)
+    named = [panel.properties(title=title) for panel, title in zip(panels, titles, strict=True)]
+    return alt.concat(*named, columns=columns, bounds="flush", spacing={"row": rows, "column": GAP})
 
 
 def padded(low: float, high: float, floor: float | None = None, ceiling: float | None = None) -> list[float]:

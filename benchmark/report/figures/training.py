@@ -47,11 +47,12 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     ends = [row[name] for row in found for name in ("low", "high")]
     domain = theme.padded(min(ends), max(ends), 0, 100)
     width, height = theme.panel_size(len(methods))
+    several = len({max(row["epoch"] for row in found if row["method"] == method) for method in methods}) > 1
     panels = []
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
-        base = alt.Chart(alt.Data(values=[row for row in found if row["method"] == method])).encode(
-            x=alt.X("epoch:Q", axis=theme.small_axis(bottom, "epoch", tickMinStep=1)),
+        base = alt.Chart(alt.InlineData(values=[row for row in found if row["method"] == method])).encode(
+            x=alt.X("epoch:Q", axis=theme.small_axis(bottom or several, "epoch" if bottom else "", tickMinStep=1)),
             color=alt.Color(
                 "series:N",
                 scale=alt.Scale(domain=list(SERIES.values())),
@@ -62,8 +63,8 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         tooltip = [alt.Tooltip(f"{field}:{kind}") for field, kind in TOOLTIP.items()]
         band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", **up), y2="high:Q")
         line = base.mark_line().encode(y=alt.Y("value:Q", **up), tooltip=tooltip)
-        panels.append(alt.layer(band, line).properties(width=width, height=height, title=theme.caption_of_panel(method)))
-    return theme.small_multiples(panels)
+        panels.append(alt.layer(band, line).properties(width=width, height=height))
+    return theme.small_multiples(panels, methods, labelled=several)
 
 
 TOOLTIP = {"method": "N", "series": "N", "epoch": "Q", "value": "Q", "low": "Q", "high": "Q", "seeds": "Q"}

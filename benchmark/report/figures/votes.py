@@ -42,7 +42,7 @@ def chart(
     """Rows as `rows` and `samples` give them, drawn; `rhos` stand over the panels."""
     width, height = theme.panel_size(len(methods))
     most = max(row["entropy"] for row in [*found, *points])
-    panels = []
+    panels, titles = [], []
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
         x = alt.X(
@@ -51,8 +51,8 @@ def chart(
             axis=theme.small_axis(bottom, "vote entropy"),
         )
         up = {"scale": alt.Scale(domain=theme.PERCENT, nice=False), "axis": theme.small_axis(left, "uncertainty")}
-        dots = alt.Chart(alt.Data(values=[row for row in points if row["method"] == method]))
-        base = alt.Chart(alt.Data(values=[row for row in found if row["method"] == method]))
+        dots = alt.Chart(alt.InlineData(values=[row for row in points if row["method"] == method]))
+        base = alt.Chart(alt.InlineData(values=[row for row in found if row["method"] == method]))
         tooltip = [alt.Tooltip(f"{name}:Q") for name in ("entropy", "median", "low", "high", "images")]
         layers = (
             [dots.mark_point(filled=True, size=7, opacity=0.45, color=theme.GREY).encode(x=x, y=alt.Y("uncertainty:Q", **up))]
@@ -71,8 +71,9 @@ def chart(
             .replace(": -", ": −")
             .replace("= -", "= −")
         )
-        panels.append(alt.layer(*layers).properties(width=width, height=height, title=theme.caption_of_panel(name)))
-    return theme.small_multiples(panels)
+        titles.append(name)
+        panels.append(alt.layer(*layers).properties(width=width, height=height))
+    return theme.small_multiples(panels, titles)
 
 
 def rows(group: Group) -> list[Row]:
