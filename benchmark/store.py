@@ -144,7 +144,7 @@ class RunFolder:
         return (self.path / f"{name}.npz").is_file()
 
     def arrays(self, name: str, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
-        """Those of the wanted arrays that predictions.npz or features.npz holds. Raises BadInput where it is missing or damaged."""
+        """The wanted arrays that predictions.npz or features.npz holds. Raises BadInput where it is missing or damaged."""
         path = self.path / f"{name}.npz"
         if not path.is_file():
             raise BadInput(f"{path} is missing")

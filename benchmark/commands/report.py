@@ -19,8 +19,7 @@ def report(
 ) -> None:
     """Draw the figures of a sweep from its finished runs, into DIR/figures."""
     from ..report.figures import FIGURES
-    from ..report.figures.export import FORMATS
-    from ..report.write import write_figures
+    from ..report.figures.export import FORMATS, write
     from ..store import Store
 
     chosen, kinds = words("--figures", figures), words("--formats", formats) or []
@@ -31,5 +30,5 @@ def report(
         if kind not in FORMATS:
             raise unknown("figure format", kind, FORMATS)
     need_folder("report", Path(path_of("report", folder)))
-    for line in write_figures(Store(Path(folder)), chosen, kinds):
+    for line in write(Store(Path(folder)), chosen, kinds):
         print(line, flush=True)

@@ -6,13 +6,12 @@ import csv
 import html
 import io
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from ..contract.privilege import PRIVILEGES
-from .groups import by_noise, grouped, method_of, method_title, noise_of, noise_title, setting_of, setting_title
 from .results import COSTS, METRICS, Result
 
 FORMATS = ("md", "csv", "tex", "html")
@@ -58,7 +57,7 @@ def tables(results: Sequence[Result]) -> list[Table]:
     its own tables, each noise its own column, each method with its options its own row.
     """
     made = []
-    for group in grouped(by_noise(results), setting_of).values():
+    for group in _grouped(_by_noise(results), _setting).values():
         made.append(headline(group, "acc_last", "Test accuracy (%)"))
         if max(result.imbalance for result in group) > 1.5:
             made.append(headline(group, "macro_acc", "Mean of the classes' test accuracies (%)"))
@@ -66,35 +65,39 @@ def tables(results: Sequence[Result]) -> list[Table]:
     return made
 
 
+def _by_noise(results: Sequence[Result]) -> list[Result]:
+    """Kinds of noise as they came, their rates rising, whatever sweep brought which."""
+    kinds = list(dict.fromkeys(result.spec.noise_kind for result in results))
+    return sorted(results, key=lambda result: (kinds.index(result.spec.noise_kind), result.spec.noise_rate or 0))
+
+
 def headline(group: Sequence[Result], metric: str, title: str) -> Table:
     """Methods down, noises across, then what a method costs: its networks, and the mean time that a run of it trains."""
-    noises = grouped(group, noise_of)
+    noises = _grouped(group, _noise)
     one_kind = len({result.spec.noise_kind for result in group}) == 1
-    columns = ("method", *(noise_title(members, short=one_kind) for members in noises.values()), *_COST_TITLES.values())
+    columns = ("method", *(_noise_title(members, short=one_kind) for members in noises.values()), *_COST_TITLES.values())
     rows = []
-    counts = {
-        n for cell in grouped(group, lambda r: (*noise_of(r), *method_of(r))).values() if (n := len(_values(cell, metric)))
-    }
-    for of_method in grouped(group, method_of).values():
-        cells = [[r for r in of_method if noise_of(r) == noise] for noise in noises]
+    counts = {n for cell in _grouped(group, lambda r: (*_noise(r), *_method(r))).values() if (n := len(_values(cell, metric)))}
+    for of_method in _grouped(group, _method).values():
+        cells = [[r for r in of_method if _noise(r) == noise] for noise in noises]
         accuracies = [_cell(cell, metric, counted=len(counts) > 1) for cell in cells]
-        rows.append((method_title(of_method[0]), *accuracies, *(_mean_text(of_method, cost) for cost in _COST_TITLES)))
+        rows.append((_method_title(of_method[0]), *accuracies, *(_mean_text(of_method, cost) for cost in _COST_TITLES)))
     kind = f"Noise {group[0].spec.noise_kind}, " if one_kind else "Several kinds of noise, "
     caption = f"{kind}{_spread(counts)}, last epoch.{_told_more(group)}"
-    return Table(f"{title}: {setting_title(group[0])}", columns, tuple(rows), caption)
+    return Table(f"{title}: {_setting_title(group[0])}", columns, tuple(rows), caption)
 
 
 def details(group: Sequence[Result]) -> Table:
     """One row for each noise and method, every metric that applies, each the mean over the seeds."""
-    cells = grouped(group, lambda r: (*noise_of(r), *method_of(r)))
+    cells = _grouped(group, lambda r: (*_noise(r), *_method(r)))
     shown = [METRICS[0]] + [m for m in (*METRICS[1:], "networks", *COSTS) if any(r.metrics.get(m) is not None for r in group)]
     rows = []
     for members in cells.values():
         values = [_cell(members, "acc_last", counted=False), *(_mean_text(members, metric) for metric in shown[1:])]
-        rows.append((noise_title(members, short=False), method_title(members[0]), *values))
+        rows.append((_noise_title(members, short=False), _method_title(members[0]), *values))
     columns = ("noise", "method", *(_TITLES.get(metric, metric) for metric in shown))
     return Table(
-        f"All metrics: {setting_title(group[0])}",
+        f"All metrics: {_setting_title(group[0])}",
         columns,
         tuple(rows),
         f"Means over seeds (the first with its standard deviation), last epoch unless named otherwise.{_told_more(group)}",
@@ -161,7 +164,7 @@ def _aligned(table: Table) -> tuple[str, ...]:
 
 def _notes(results: Sequence[Result], fill: str) -> list[str]:
     notes = [
-        f"Failed: {r.spec.method_label}, {noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} "
+        f"Failed: {r.spec.method_label}, {_noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} "
         f"(runs/{r.key}/failure.json)"
         for r in results
         if r.error
@@ -174,8 +177,44 @@ def _notes(results: Sequence[Result], fill: str) -> list[str]:
     return notes
 
 
+def _setting(result: Result) -> tuple[object, ...]:
+    spec = result.spec
+    recipe = spec.recipe
+    trained = recipe.name if recipe.is_own else recipe
+    return spec.dataset.label, spec.backbone, spec.pretrained, trained, spec.validation, spec.precision
+
+
+def _setting_title(result: Result) -> str:
+    spec = result.spec
+    weights = f" from {spec.pretrained} ({result.weights_match})" if spec.pretrained else ""
+    held_out = f", {spec.validation * 100:g} % held out" if spec.validation else ""
+    epochs = f"{spec.recipe.epochs} epoch{'s' if spec.recipe.epochs > 1 else ''} of"
+    recipe = f"{'each method by' if spec.recipe.is_own else epochs} recipe {spec.recipe.name}"
+    return f"{spec.dataset.label}, backbone {spec.backbone}{weights}, {recipe} in {spec.precision}{held_out}"
+
+
+def _method(result: Result) -> tuple[object, ...]:
+    return (result.spec.method_label,)
+
+
+def _method_title(result: Result) -> str:
+    return result.spec.method_label + (" †" if result.privilege else "")
+
+
+def _noise(result: Result) -> tuple[object, ...]:
+    return result.spec.noise_kind, result.spec.noise_rate
+
+
+def _noise_title(members: Sequence[Result], *, short: bool) -> str:
+    spec = members[0].spec
+    realised = statistics.fmean({result.noise_sha256: result.realised for result in members}.values()) * 100
+    kind = "" if short and spec.noise_rate is not None else f"{spec.noise_kind} "
+    rate = "" if spec.noise_rate is None else f"{spec.noise_rate * 100:g} % "
+    return f"{kind}{rate}(realised {realised:.2f} %)"
+
+
 def _told_more(group: Sequence[Result]) -> str:
-    told = {method_title(r): " and ".join(PRIVILEGES[name] for name in r.privilege) for r in group if r.privilege}
+    told = {_method_title(r): " and ".join(PRIVILEGES[name] for name in r.privilege) for r in group if r.privilege}
     return "".join(
         f" {title} is told more than the given labels ({what}), and is no competitor." for title, what in told.items()
     )
@@ -206,3 +245,10 @@ def _cell(members: Sequence[Result], metric: str, *, counted: bool) -> str:
 def _mean_text(members: Sequence[Result], metric: str) -> str:
     values = _values(members, metric)
     return f"{statistics.fmean(values):.{_DECIMALS.get(metric, 1 if metric in COSTS else 2)}f}" if values else ""
+
+
+def _grouped(results: Sequence[Result], by: Callable[[Result], tuple[object, ...]]) -> dict[tuple[object, ...], list[Result]]:
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for result in results:
+        groups.setdefault(by(result), []).append(result)
+    return groups

@@ -1,11 +1,11 @@
-"""Writes results.csv, the tables and the figures of a folder from its finished runs."""
+"""Writes results.csv and the tables of a folder from its finished runs."""
 
 from __future__ import annotations
 
 import csv
 import io
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..store import Store
@@ -22,20 +22,6 @@ def write_tables(store: Store, formats: Sequence[str]) -> tuple[list[dict[str, A
     for name in formats:
         store.save_result(f"table.{name}", texts[name])
     return rows, texts["main"]
-
-
-def write_figures(store: Store, names: Sequence[str] | None, formats: Sequence[str]) -> Iterator[str]:
-    """Writes figures/NAME.* ; says of each what was written, or why it cannot be drawn. Raises BadInput."""
-    from .figures import Missing, figures
-    from .figures.export import files
-
-    for drawn in figures(store, names):
-        if isinstance(drawn, Missing):
-            yield f"{drawn.stem}: not applicable to {drawn.about}: {drawn.reason}"
-            continue
-        for name, content in files(drawn, formats).items():
-            store.save_result(f"figures/{name}", content)
-        yield f"{drawn.stem}: {store.root / 'figures' / drawn.stem}.{{{','.join(formats)}}}\n  {drawn.about}. {drawn.caption}"
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:

@@ -113,7 +113,7 @@ def _stems(figure: Figure, cases: Sequence[Group]) -> list[str]:
 
 def _words(group: Group, *, noise: bool) -> tuple[str, ...]:
     spec = group.results[0].spec
-    kind = (spec.noise_kind, "" if spec.noise_rate is None else f"{spec.noise_rate * 100:g}") if noise else ()
+    kind = (spec.noise_kind + ("" if spec.noise_rate is None else f" {spec.noise_rate * 100:g}"),) if noise else ()
     return (spec.dataset.label, spec.backbone, spec.pretrained or "", spec.recipe.name, f"{spec.recipe.epochs} epochs", *kind)
 
 

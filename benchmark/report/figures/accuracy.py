@@ -23,21 +23,21 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
         told = "; ".join(noise.noise for noise in group.noises())
         raise NotApplicable(f"it needs runs at two rates of one kind of noise, and there are: {told}")
     methods = [method for method in group.methods if any(row["method"] == method for found in kinds.values() for row in found)]
-    charts = []
+    charts: list[alt.TopLevelMixin] = []
     for kind, found in kinds.items():
-        drawn = chart(found, methods)
+        drawn = chart(found, methods, first=not charts)
         charts.append(drawn.properties(title=alt.TitleParams(kind, fontSize=10)) if len(kinds) > 1 else drawn)
     grey = f"; {lines.GREY_IS}" if len(methods) > 8 else ""
     caption = f"Test accuracy at the last epoch against the rate of {', '.join(kinds)} noise, {group.seeds(band=True)}{grey}."
     return charts[0] if len(charts) == 1 else alt.vconcat(*charts), caption
 
 
-def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
+def chart(found: Sequence[Row], methods: Sequence[str], *, first: bool = True) -> alt.TopLevelMixin:
     """Rows as `rows` gives them, drawn."""
     rates = sorted({row["rate"] for row in found})
     air = (rates[-1] - rates[0]) * 0.03
     x = lines.Scale(X.field, X.title, X.brief, [rates[0] - air, rates[-1] + air])
-    return lines.chart(found, methods, x, Y)
+    return lines.chart(found, methods, x, Y, first=first)
 
 
 def rows(group: Group, kind: str) -> list[Row]:

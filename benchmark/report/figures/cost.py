@@ -23,7 +23,8 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     best = front([row["seconds"] for row in found], [row["accuracy"] for row in found])
     line = "The dashed line joins the methods than which none is both cheaper and better. " if len(best) > 1 else ""
     return chart(found, group.methods), (
-        f"Test accuracy at the last epoch against the seconds that a run trains, mean of {group.seeds()}{bars}. {line}Trained on {told}; runs side by side slow each other."
+        "Test accuracy at the last epoch against the seconds that a run trains, mean of "
+        f"{group.seeds()}{bars}. {line}Trained on {told}; runs side by side slow each other."
     )
 
 
@@ -61,7 +62,9 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     boxes = place_labels([found[k]["method"] for k in order], [points[k] for k in order], points, (width, HEIGHT))
     written = [{"method": found[k]["method"], "x": b.x, "y": b.y} for k, b in zip(order, boxes, strict=True) if b]
     layers = [
-        alt.Chart(alt.InlineData(values=[found[k] for k in best])).mark_line(color=theme.GREY, strokeDash=[4, 3]).encode(x=x, y=y),
+        alt.Chart(alt.InlineData(values=[found[k] for k in best]))
+        .mark_line(color=theme.GREY, strokeDash=[4, 3])
+        .encode(x=x, y=y),
         base.mark_rule(strokeWidth=1).encode(
             x=x, y=alt.Y("low:Q", **axis), y2="high:Q", color=theme.colour(methods), opacity=opacity
         ),

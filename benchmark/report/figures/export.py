@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import Drawing
+from ...store import Store
+from . import Drawing, Missing, figures
 
 PIXELS = 3
 """Pixels of a PNG for each of the definition's."""
+
+
+def write(store: Store, names: Sequence[str] | None, formats: Sequence[str]) -> Iterator[str]:
+    """Writes figures/NAME.* below the folder, one figure after the other; of each, what was written or why it is missing.
+
+    Raises BadInput where there is nothing to draw from, or nowhere to write.
+    """
+    for drawn in figures(store, names):
+        if isinstance(drawn, Missing):
+            yield f"{drawn.stem}: not applicable to {drawn.about}: {drawn.reason}"
+            continue
+        written = files(drawn, formats)
+        for name, content in written.items():
+            store.save_result(f"figures/{name}", content)
+        paths = " ".join(str(store.root / "figures" / name) for name in written)
+        yield f"{drawn.stem}: {paths}\n  {drawn.about}. {drawn.caption}"
 
 
 def _svg(spec: dict[str, Any]) -> bytes:
@@ -27,7 +44,8 @@ def _pdf(spec: dict[str, Any]) -> bytes:
 def _png(spec: dict[str, Any]) -> bytes:
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_png(spec, scale=PIXELS, allowed_base_urls=[]))
+    scale = PIXELS - 1 if '"image"' in json.dumps(spec.get("layer", ())) else PIXELS  # photographs have no more to show
+    return bytes(vl_convert.vegalite_to_png(spec, scale=scale, allowed_base_urls=[]))
 
 
 FORMATS: Mapping[str, Callable[[dict[str, Any]], bytes]] = {"pdf": _pdf, "svg": _svg, "png": _png}

@@ -40,11 +40,11 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
         for (x, y), label in zip(layout(stored[method][0]), stored[method][1], strict=True)
     ]
     names, unnamed = group.classes(int(max(labels.max() for _, labels in stored.values())) + 1)
-    others = len(stored) - len(chosen)
     caption = (
-        f"Features of {len(stored[chosen[0]][1])} test images, each marked with the number of its reference class, laid out by t-SNE "
-        f"(perplexity {PERPLEXITY:g}, fixed seed; distances between clusters mean nothing); one seed of each method, {group.noise}."
-        + (f" {others} more methods have features and are not shown." if others else "")
+        f"Features of {len(stored[chosen[0]][1])} test images, each marked with the number of its reference class, laid out by "
+        f"t-SNE (perplexity {PERPLEXITY:g}, fixed seed; distances between clusters mean nothing); one seed of each method, "
+        f"{group.noise}."
+        + (f" Features not shown: {', '.join(m for m in stored if m not in chosen)}." if len(chosen) < len(stored) else "")
     )
     return chart(rows, chosen, names), caption + unnamed
 

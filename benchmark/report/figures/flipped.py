@@ -21,8 +21,9 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
         raise NotApplicable("no given label is wrong")
     found = rows(group)
     return chart(found, list(group.by_method())), (
-        f"Where training images stand when the method's uncertainty ranks them (percentile, 100 = least sure), those with a right "
-        f"and those with a wrong given label, each group by itself; {BINS} bins, images of all runs together ({group.seeds()}). "
+        "Where training images stand when the method's uncertainty ranks them (percentile, 100 = least sure), those with a "
+        f"right and those with a wrong given label, each group by itself; {BINS} bins, images of all runs together "
+        f"({group.seeds()}). "
         "An uncertainty that knows nothing of the labels has both at the dashed line."
     )
 
@@ -37,7 +38,10 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         mine = [row for row in found if row["method"] == method]
         ends = [{**row, "percentile": row["to"]} for row in mine if row["to"] == 100]  # where the last step ends
         y = alt.Y(
-            "images:Q", scale=alt.Scale(domain=[0, top * 1.05], nice=False), axis=theme.small_axis(left, "of group (%)"), stack=None
+            "images:Q",
+            scale=alt.Scale(domain=[0, top * 1.15], nice=False),
+            axis=theme.small_axis(left, "of group (%)"),
+            stack=None,
         )
         legend = alt.Legend(title=None, orient="bottom", symbolType="square", symbolOpacity=1)
         base = alt.Chart(alt.InlineData(values=[*mine, *ends])).encode(

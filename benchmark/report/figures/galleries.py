@@ -124,11 +124,11 @@ def draw_flipped(group: Group) -> tuple[alt.TopLevelMixin, str]:
         return [cell(int(k)) for k in order[::-1][: size.COUNT]], [cell(int(k)) for k in order[: size.COUNT]]
 
     chart, licence = _gallery(group, ends, ("caught", "missed"))
+    votes = " and the votes for the latter" if split.votes is not None else ""
     outside = " Images from outside are left out." if any(group.noise_artefact(run).outside for run in group.results) else ""
     return chart, (
-        "Of the training images whose given label is wrong, those to which each method gives the highest noise score (caught) and "
-        f"the lowest (missed), with given and reference label{' and the votes for the latter' if split.votes is not None else ''}; "
-        f"one seed, {group.noise}.{outside} {licence}"
+        "Of the training images whose given label is wrong, those to which each method gives the highest noise score (caught) "
+        f"and the lowest (missed), with given and reference label{votes}; one seed, {group.noise}.{outside} {licence}"
     )
 
 
@@ -167,7 +167,7 @@ def picture(pixels: NDArray[np.uint8]) -> str:
     encoded = {}
     for kind, options in (("jpeg", {"quality": 85}), ("png", {"optimize": True})):
         buffer = io.BytesIO()
-        image.save(buffer, kind, **options)  # type: ignore[arg-type]
+        image.save(buffer, kind, **options)
         encoded[kind] = buffer.getvalue()
     kind, content = min(encoded.items(), key=lambda pair: len(pair[1]))
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
@@ -205,30 +205,30 @@ def chart(
     for place, (method, ends) in enumerate(rows.items()):
         left, y = place // below * size.column, 18 + place % below * size.row
         if place % below == 0:
-            texts += [{"x": left + x, "y": 6, "text": title, "large": True} for x, title in zip(sides, titles, strict=True)]
-        beside = size.names > 0
-        texts.append({"x": left, "y": y + (size.image / 2 if beside else 6), "text": method, "large": True})
-        y += 0 if beside else 13
+            texts += [{"x": left + x, "y": 6, "text": title, "kind": "head"} for x, title in zip(sides, titles, strict=True)]
+        texts.append({"x": left, "y": y + (size.image / 2 if size.names else 6), "text": method, "kind": "name"})
+        y += 0 if size.names else 13
         for x, cells in zip(sides, ends, strict=True):
             for k, cell in enumerate(cells):
                 at = left + x + k * size.cell
                 images.append({"x": at, "y": y, "url": cell.url, "method": method, **cell.told})
                 texts += [
-                    {"x": at, "y": y + size.image + 6 + 9 * line, "text": text, "large": False}
+                    {"x": at, "y": y + size.image + 6 + 9 * line, "text": text, "kind": "line"}
                     for line, text in enumerate(cell.lines)
                 ]
     y = 18 + below * size.row
     foot = [{"x": 0, "y": y + 8 + 12 * line, "text": note} for line, note in enumerate(notes)]
-    place = {"x": alt.X("x:Q", scale=None, axis=None), "y": alt.Y("y:Q", scale=None, axis=None)}
+    where = {"x": alt.X("x:Q", scale=None, axis=None), "y": alt.Y("y:Q", scale=None, axis=None)}
     tooltip = [f"{name}:N" for name in (images[0] if images else {}) if name not in ("x", "y", "url")]
     picture_mark = alt.Chart(alt.InlineData(values=images)).mark_image(
         width=size.image, height=size.image, align="left", baseline="top"
     )
-    layers = [picture_mark.encode(**place, url="url:N", tooltip=tooltip)]
-    for large, font, limit in ((True, 9.5, size.names - 4 if size.names else size.column - 20), (False, 7.5, size.cell - 2)):
-        values = [row for row in texts if row["large"] == large]
+    layers = [picture_mark.encode(**where, url="url:N", tooltip=tooltip)]
+    beside = size.names - 4 if size.names else size.column - 20
+    for kind, font, limit in (("head", 9.5, size.column / 2), ("name", 9.5, beside), ("line", 7.5, size.cell - 2)):
+        values = [row for row in texts if row["kind"] == kind]
         mark = alt.Chart(alt.InlineData(values=values)).mark_text(align="left", baseline="middle", fontSize=font, limit=limit)
-        layers.append(mark.encode(**place, text="text:N"))
+        layers.append(mark.encode(**where, text="text:N"))
     mark = alt.Chart(alt.InlineData(values=foot)).mark_text(align="left", baseline="middle", fontSize=8, limit=theme.WIDTH)
-    layers.append(mark.encode(**place, text="text:N"))
+    layers.append(mark.encode(**where, text="text:N"))
     return alt.layer(*layers).properties(width=theme.WIDTH, height=y + 12 * len(notes) + 8)

@@ -16,7 +16,7 @@ from ...contract.errors import BadInput
 from ...data import Prepared, load
 from ...noise.artefact import Noise, judged_by, read_artefact
 from ...store import Store
-from ..groups import by_noise, grouped, method_title, noise_of, noise_title, setting_of, setting_title
+from ..grouping import grouped, method_title, noise_of, noise_title, setting_of, setting_title
 from ..results import Result
 
 Row = dict[str, Any]
@@ -42,7 +42,7 @@ class Group:
 
     def noises(self) -> list[Group]:
         """The group cut by noise, rates rising."""
-        return [replace(self, results=members) for members in grouped(by_noise(self.results), noise_of).values()]
+        return [replace(self, results=members) for members in grouped(rising(self.results), noise_of).values()]
 
     def hardest(self) -> Group:
         """The runs of the noise with the highest realised rate."""
@@ -94,7 +94,7 @@ class Group:
         return judged_by(labels, self.noise_artefact(result).outside)[index]
 
     def classes(self, count: int) -> tuple[list[str], str]:
-        """The names of `count` classes, each one of its own, and what must be said of them; numbers where the cache lacks them."""
+        """The names of `count` classes, each its own, and what is to be said of them; numbers where the cache lacks names."""
         try:
             names = self.data.data.classes
         except (NotApplicable, BadInput):
@@ -105,13 +105,19 @@ class Group:
 
 def settings(store: Store, results: Sequence[Result]) -> Iterator[Group]:
     """A group for each setting that has finished runs."""
-    for members in grouped(by_noise(results), setting_of).values():
+    for members in grouped(rising(results), setting_of).values():
         methods = list(
             dict.fromkeys(method_title(result) for result in results if setting_of(result) == setting_of(members[0]))
         )
         finished = [result for result in members if result.status == "finished"]
         if finished:
             yield Group(store, finished, methods)
+
+
+def rising(results: Sequence[Result]) -> list[Result]:
+    """Kinds of noise as they came, their rates rising, whatever sweep brought which."""
+    kinds = list(dict.fromkeys(result.spec.noise_kind for result in results))
+    return sorted(results, key=lambda result: (kinds.index(result.spec.noise_kind), result.spec.noise_rate or 0))
 
 
 def mean_and_band(values: Sequence[NDArray[np.float64]] | NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

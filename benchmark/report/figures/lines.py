@@ -28,19 +28,22 @@ class Scale:
     def of(self, kind: type[alt.X] | type[alt.Y], *, shown: bool = True, small: bool = False) -> alt.X | alt.Y:
         """Its encoding, as an x or a y."""
         scale = alt.Scale(zero=False, nice=False, domain=list(self.domain) if self.domain else alt.Undefined)
-        ticks = {"tickMinStep": 1} if self.whole else {}
+        ticks = theme.whole_ticks(self.domain) if self.whole and self.domain else {}
         axis = theme.small_axis(shown, self.brief, **ticks) if small else alt.Axis(title=self.title, tickCount=8, **ticks)
         return kind(f"{self.field}:Q", scale=scale, axis=axis)
 
 
-def chart(rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, height: int = 260) -> alt.TopLevelMixin:
+def chart(
+    rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, height: int = 260, *, first: bool = True
+) -> alt.TopLevelMixin:
     """Lines over `x` of rows with `method`, x, y, and the ends `low` and `high` of their bands.
 
-    Rows hold whatever else a tooltip should show under names that a reader understands.
+    Rows hold whatever else a tooltip should show under names that a reader understands. Of several charts that stand together
+    the `first` has the legend's click, which the others follow.
     """
     y = _with_domain(y, rows)
     if len(methods) <= theme.OVERLAID:
-        return overlaid(rows, methods, x, y, height)
+        return overlaid(rows, methods, x, y, height, first=first)
     context = [
         {x.field: at, "lowest": min(values), "highest": max(values), "median": short(float(np.median(values)))}
         for at, values in _by_place(rows, x, y).items()
@@ -61,19 +64,22 @@ def chart(rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, heigh
     return theme.small_multiples(panels, methods)
 
 
-def overlaid(rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, height: int = 260) -> alt.LayerChart:
+def overlaid(
+    rows: Sequence[Row], methods: Sequence[str], x: Scale, y: Scale, height: int = 260, *, first: bool = True
+) -> alt.LayerChart:
     """All methods in one panel; a click on the legend fades the others."""
     y = _with_domain(y, rows)
     chosen, opacity = theme.highlight()
     across, up = x.of(alt.X), y.of(alt.Y)
     band, line, *points = _band_and_line(rows, across, up, y)
-    colour = theme.colour(methods, stroke=True)
+    colour = theme.colour(methods, stroke=not points)
     layers = [
-        line.encode(color=colour, strokeDash=theme.dash(methods), opacity=opacity).add_params(chosen),
+        line.encode(color=colour, strokeDash=theme.dash(methods, legend=not points), opacity=opacity),
         band.encode(color=colour, opacity=alt.condition(chosen, alt.value(0.15), alt.value(0.02))),
-        *(mark.encode(color=colour, shape=theme.shape(methods, legend=False), opacity=opacity) for mark in points),
+        *(mark.encode(color=colour, shape=theme.shape(methods), opacity=opacity) for mark in points),
     ]
-    return alt.layer(*layers).properties(width=theme.WIDTH - 150, height=height)
+    drawn = alt.layer(*layers).properties(width=theme.WIDTH - 150, height=height)
+    return drawn.add_params(chosen) if first else drawn
 
 
 def _band_and_line(rows: Sequence[Row], across: alt.X | alt.Y, up: alt.X | alt.Y, y: Scale) -> list[alt.Chart]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
+from ..results import Result
 from . import theme
 from .group import Group, NotApplicable, Row, short
 
@@ -29,8 +31,8 @@ def draw_noise(group: Group) -> tuple[alt.TopLevelMixin, str]:
     shown = worst([matrix])
     drawn = f"{len(found)} draws of the noise" if len(found) > 1 else "one draw of the noise"
     return chart({"": matrix}, names, shown, "given label"), (
-        f"Noise-transition matrix: the percentage of the training images of each reference class (row) that were given each label "
-        f"(column), measured, {'mean of ' if len(found) > 1 else ''}{drawn}.{_part(shown, names)}{unnamed}"
+        "Noise-transition matrix: the percentage of the training images of each reference class (row) that were given each "
+        f"label (column), measured, {'mean of ' if len(found) > 1 else ''}{drawn}.{_part(shown, names)}{unnamed}"
     )
 
 
@@ -48,8 +50,8 @@ def draw_confusion(group: Group) -> tuple[alt.TopLevelMixin, str]:
     )
 
 
-def _stored(group: Group, run: object) -> dict[str, NDArray[np.float64]]:
-    arrays = group.arrays(run, ("test_logits", "test_reference"))  # type: ignore[arg-type]
+def _stored(group: Group, run: Result) -> dict[str, NDArray[Any]]:
+    arrays = group.arrays(run, ("test_logits", "test_reference"))
     return {"logits": arrays["test_logits"], "reference": arrays["test_reference"]}
 
 

@@ -18,9 +18,9 @@ BINS = 15
 def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """A panel for each method."""
     return chart(rows(group), list(group.by_method()), errors(group)), (
-        f"Reliability diagrams: accuracy against confidence (the largest probability) of the test images, in {BINS} bins of equal "
-        f"width; a dot's area is the share of the images in its bin, and on the dashed line confidence can be believed. Bins hold the images "
-        f"of all runs together ({group.seeds()}); ECE is the mean over the runs, in percent."
+        f"Reliability diagrams: accuracy against confidence (the largest probability) of the test images, in {BINS} bins of "
+        "equal width; a dot's area is the share of the images in its bin, and on the dashed line confidence can be believed. "
+        f"Bins hold the images of all runs together ({group.seeds()}); ECE, over each panel, is the mean over the runs, in percent."
     )
 
 
@@ -54,9 +54,8 @@ def rows(group: Group) -> list[Row]:
     found: list[Row] = []
     for method, runs in group.by_method().items():
         stored = [group.arrays(run, ("test_logits", "test_reference")) for run in runs]
-        pooled = reliability(
-            *(np.concatenate([a[name] for a in stored]) for name in ("test_logits", "test_reference")), bins=BINS
-        )
+        logits, reference = (np.concatenate([a[name] for a in stored]) for name in ("test_logits", "test_reference"))
+        pooled = reliability(logits, reference, BINS)
         for b in np.flatnonzero(pooled.count):
             found.append(
                 {

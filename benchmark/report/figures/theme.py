@@ -7,6 +7,7 @@ each, in which the others are seen in grey.
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Sequence
@@ -86,30 +87,31 @@ def colour(methods: Sequence[str], *, stroke: bool = False) -> alt.Color:
     return alt.Color("method:N", scale=alt.Scale(domain=list(methods)), legend=_legend(methods, stroke=stroke))
 
 
-def dash(methods: Sequence[str]) -> alt.StrokeDash:
+def dash(methods: Sequence[str], *, legend: bool) -> alt.StrokeDash:
     """A method's dash, for up to `OVERLAID` of them."""
-    return alt.StrokeDash(
-        "method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=_legend(methods, stroke=True)
-    )
+    shown = _legend(methods, stroke=True) if legend else None
+    return alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=shown)
 
 
-def shape(methods: Sequence[str], *, legend: bool = True) -> alt.Shape:
+def shape(methods: Sequence[str]) -> alt.Shape:
     """A method's mark: with its colour, 40 methods can be told apart."""
     marks = [SHAPES[(k + k // len(LIGHT_COLOURS)) % len(SHAPES)] for k in range(len(methods))]
-    return alt.Shape(
-        "method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=_legend(methods) if legend else None
-    )
+    return alt.Shape("method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=_legend(methods))
 
 
 def _legend(methods: Sequence[str], *, stroke: bool = False) -> alt.Legend:
     columns = 1 if len(methods) <= 20 else 2
-    symbol = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2} if stroke else {"symbolSize": 50}
+    symbol = (
+        {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2}
+        if stroke
+        else {"symbolSize": 50, "symbolStrokeWidth": 0}
+    )
     return alt.Legend(title=None, columns=columns, symbolLimit=0, labelLimit=170, symbolOpacity=1, **symbol)
 
 
 def highlight() -> tuple[alt.Parameter, Any]:
     """A click on a legend's entry fades the other methods: the parameter, and the opacity that follows it."""
-    chosen = alt.selection_point(fields=["method"], bind="legend")
+    chosen = alt.selection_point(name="highlight", fields=["method"], bind="legend")
     return chosen, alt.condition(chosen, alt.value(1.0), alt.value(0.12))
 
 
@@ -126,7 +128,9 @@ def caption_of_panel(text: str, width: float) -> alt.TitleParams:
     """What stands over a panel of that width: mostly a method's name, in two lines where it is long."""
     font = 9.5 if width > 100 else 8.5
     lines = broken(text, int((width + 12) / (font * 0.52)))
-    return alt.TitleParams(lines, fontSize=font, fontWeight="normal", anchor="middle", offset=3, frame="group", lineHeight=font + 1)
+    return alt.TitleParams(
+        lines, fontSize=font, fontWeight="normal", anchor="middle", offset=3, frame="group", lineHeight=font + 1
+    )
 
 
 def broken(text: str, most: int) -> list[str]:
@@ -165,6 +169,12 @@ def small_axis(shown: bool, text: str, **options: Any) -> alt.Axis:
     """An axis of a small panel; labelled where `shown`."""
     more = {"tickCount": 3, **options}
     return alt.Axis(title=text, **more) if shown else alt.Axis(title=None, labels=False, ticks=False, **more)
+
+
+def whole_ticks(domain: Sequence[float]) -> dict[str, Any]:
+    """The options of an axis of whole numbers: Vega would put ticks between them where they are few."""
+    first, last = math.ceil(domain[0]), math.floor(domain[1])
+    return {"values": list(range(first, last + 1)), "format": "d"} if last - first < 8 else {}
 
 
 def small_multiples(panels: Sequence[alt.LayerChart], names: Sequence[str], *, labelled: bool = False) -> alt.ConcatChart:

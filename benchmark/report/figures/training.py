@@ -12,7 +12,6 @@ from .group import Group, NotApplicable, Row, mean_and_band, short
 
 MOST_EPOCHS = 100
 """Points of a curve; of more epochs, evenly spaced ones are shown."""
-X = lines.Scale("epoch", "epoch", "epoch", whole=True)
 ACCURACY = lines.Scale("value", "test accuracy (%)", "")
 MEMORISED = lines.Scale("value", "wrong labels predicted (%)", "")
 SERIES = {"test_accuracy": "test accuracy", "wrong_label_fit": "wrong labels predicted"}
@@ -42,21 +41,27 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     """Rows as `rows` gives them, drawn."""
     accuracy, memorised = ([row for row in found if row["series"] == name] for name in SERIES.values())
     if len(methods) <= theme.OVERLAID:
-        upper = lines.overlaid(accuracy, methods, X, ACCURACY, 200)
-        return alt.vconcat(upper, lines.overlaid(memorised, methods, X, MEMORISED, 140)) if memorised else upper
+        x = lines.Scale("epoch", "epoch", "epoch", (1, max(row["epoch"] for row in found)), whole=True)
+        upper = lines.overlaid(accuracy, methods, x, ACCURACY, 200)
+        return alt.vconcat(upper, lines.overlaid(memorised, methods, x, MEMORISED, 140, first=False)) if memorised else upper
     ends = [row[name] for row in found for name in ("low", "high")]
     domain = theme.padded(min(ends), max(ends), 0, 100)
     width, height = theme.panel_size(len(methods))
-    several = len({max(row["epoch"] for row in found if row["method"] == method) for method in methods}) > 1
+    epochs = {method: max(row["epoch"] for row in found if row["method"] == method) for method in methods}
+    several = len(set(epochs.values())) > 1
     panels = []
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
         base = alt.Chart(alt.InlineData(values=[row for row in found if row["method"] == method])).encode(
-            x=alt.X("epoch:Q", axis=theme.small_axis(bottom or several, "epoch" if bottom else "", tickMinStep=1)),
+            x=alt.X(
+                "epoch:Q",
+                scale=alt.Scale(zero=False, nice=False),
+                axis=theme.small_axis(bottom or several, "epoch" if bottom else "", **theme.whole_ticks((1, epochs[method]))),
+            ),
             color=alt.Color(
                 "series:N",
                 scale=alt.Scale(domain=list(SERIES.values())),
-                legend=alt.Legend(title=None, orient="bottom") if memorised else None,
+                legend=alt.Legend(title=None, orient="bottom", symbolType="stroke", symbolOpacity=1) if memorised else None,
             ),
         )
         up = {"scale": alt.Scale(domain=domain, nice=False), "axis": theme.small_axis(left, "%")}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
 from ...score.metrics import vote_spearman
+from ..results import Result
 from . import theme
 from .group import Group, NotApplicable, Row, percentiles, short
 
@@ -77,7 +79,7 @@ def chart(
 
 
 def rows(group: Group) -> list[Row]:
-    """A row for each method and bin of entropy: its images' mean entropy, median and quartiles of the uncertainty's percentile."""
+    """A row for each method and bin of entropy: mean entropy, median and quartiles of the uncertainty's percentile."""
     found: list[Row] = []
     for method, runs in group.by_method().items():
         pairs = [disagreement(**_asked(group, run)) for run in runs]
@@ -104,8 +106,8 @@ def correlations(group: Group) -> dict[str, float | None]:
     return of
 
 
-def _asked(group: Group, run: object) -> dict[str, NDArray[np.float64]]:
-    arrays = group.arrays(run, ("test_uncertainty", "test_votes"))  # type: ignore[arg-type]
+def _asked(group: Group, run: Result) -> dict[str, NDArray[Any]]:
+    arrays = group.arrays(run, ("test_uncertainty", "test_votes"))
     return {"uncertainty": arrays["test_uncertainty"], "votes": arrays["test_votes"]}
 
 
