@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 
 from . import lines
-from .group import Group, NotApplicable, Row, mean_and_band, short
+from .group import OVERLAID, Group, NotApplicable, Row, mean_and_band, short
 
 X = lines.Scale("rate", "rate of the label noise (%)", "noise (%)")
 Y = lines.Scale("accuracy", "test accuracy, last epoch (%)", "accuracy (%)")
@@ -23,11 +23,12 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
         told = "; ".join(noise.noise for noise in group.noises())
         raise NotApplicable(f"it needs runs at two rates of one kind of noise, and there are: {told}")
     methods = [method for method in group.methods if any(row["method"] == method for found in kinds.values() for row in found)]
+    coloured = group.coloured(methods)
     charts: list[alt.TopLevelMixin] = []
     for kind, found in kinds.items():
-        drawn = chart(found, methods, first=not charts)
+        drawn = chart(found, coloured, first=not charts)
         charts.append(drawn.properties(title=alt.TitleParams(kind, fontSize=10)) if len(kinds) > 1 else drawn)
-    grey = f"; {lines.GREY_IS}" if len(methods) > 8 else ""
+    grey = f"; {lines.GREY_IS}" if len(coloured) > OVERLAID else ""
     caption = f"Test accuracy at the last epoch against the rate of {', '.join(kinds)} noise, {group.seeds(band=True)}{grey}."
     return charts[0] if len(charts) == 1 else alt.vconcat(*charts), caption
 

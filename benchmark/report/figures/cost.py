@@ -22,7 +22,7 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     bars = "; bars: one standard deviation to each side" if any(row["low"] != row["accuracy"] for row in found) else ""
     best = front([row["seconds"] for row in found], [row["accuracy"] for row in found])
     line = "The dashed line joins the methods than which none is both cheaper and better. " if len(best) > 1 else ""
-    return chart(found, group.methods), (
+    return chart(found, group.coloured([row["method"] for row in found])), (
         "Test accuracy at the last epoch against the seconds that a run trains, mean of "
         f"{group.seeds()}{bars}. {line}Trained on {told}; runs side by side slow each other."
     )
@@ -41,6 +41,7 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     across = [min(seconds) / 1.15, max(seconds) * 1.3]
     up = theme.padded(min(row["low"] for row in found), max(row["high"] for row in found), 0, 100)
     chosen, opacity = theme.highlight()
+    told = theme.by_method(methods, {row["method"] for row in found})
     x = alt.X(
         "seconds:Q",
         scale=alt.Scale(type="log", domain=across, nice=False),
@@ -65,12 +66,8 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         alt.Chart(alt.InlineData(values=[found[k] for k in best]))
         .mark_line(color=theme.GREY, strokeDash=[4, 3])
         .encode(x=x, y=y),
-        base.mark_rule(strokeWidth=1).encode(
-            x=x, y=alt.Y("low:Q", **axis), y2="high:Q", color=theme.colour(methods), opacity=opacity
-        ),
-        base.mark_point(filled=True, size=55)
-        .encode(x=x, y=y, color=theme.colour(methods), shape=theme.shape(methods), opacity=opacity, tooltip=tooltip)
-        .add_params(chosen),
+        base.mark_rule(strokeWidth=1).encode(x=x, y=alt.Y("low:Q", **axis), y2="high:Q", color=told["color"], opacity=opacity),
+        base.mark_point(filled=True, size=55).encode(x=x, y=y, **told, opacity=opacity, tooltip=tooltip).add_params(chosen),
         alt.Chart(alt.InlineData(values=written))
         .mark_text(align="left", baseline="middle", fontSize=Box.FONT)
         .encode(x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None), text="method:N", opacity=opacity),

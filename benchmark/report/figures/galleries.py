@@ -16,7 +16,7 @@ from ...contract.errors import BadInput
 from ...noise.artefact import OUTSIDE
 from ..results import Result
 from . import theme
-from .group import Group, NotApplicable, Row, short
+from .group import OVERLAID, Group, NotApplicable, Row, short
 
 SHARPEST = 64
 """Pixels of an image's longer side in a gallery; larger ones are reduced."""
@@ -47,7 +47,7 @@ class Size:
     @classmethod
     def of(cls, methods: Sequence[str]) -> Size:
         """Few methods leave room for names beside the images and words beneath them, many for numbers."""
-        if len(methods) > theme.OVERLAID:
+        if len(methods) > OVERLAID:
             return cls(0, 2, 2)
         return cls(min(WIDEST, 10 + 5.2 * max(map(len, methods))), 1, 3)
 

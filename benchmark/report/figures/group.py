@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,9 @@ from ...noise.artefact import Noise, judged_by, read_artefact
 from ...store import Store
 from ..grouping import grouped, method_title, noise_of, noise_title, setting_of, setting_title
 from ..results import Result
+
+OVERLAID = 8
+"""Most methods whose lines can be told apart in one panel."""
 
 Row = dict[str, Any]
 """One line of a chart's data."""
@@ -39,6 +42,10 @@ class Group:
         """The runs of each method that has any, a seed each where the group is of one noise."""
         groups = grouped(self.results, lambda result: (method_title(result),))
         return {name: groups[name,] for name in self.methods if (name,) in groups}
+
+    def coloured(self, present: Sequence[str]) -> list[str]:
+        """The methods that colours are for: all of the setting where they are few, else those `present`."""
+        return list(self.methods if len(self.methods) <= OVERLAID else present)
 
     def noises(self) -> list[Group]:
         """The group cut by noise, rates rising."""
@@ -66,9 +73,13 @@ class Group:
         many = f"{min(counts)} seeds" if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
         return f"{many}; band: one standard deviation to each side of the mean" if band else many
 
-    def arrays(self, result: Result, wanted: Iterable[str], name: str = "predictions") -> dict[str, NDArray[Any]]:
-        """Stored arrays of a run. Raises BadInput."""
-        return self.store.run(result.key).arrays(name, wanted)
+    def arrays(self, result: Result, wanted: Collection[str], name: str = "predictions") -> dict[str, NDArray[Any]]:
+        """Stored arrays of a run. Raises BadInput where one is missing."""
+        found = self.store.run(result.key).arrays(name, wanted)
+        for array in wanted:
+            if array not in found:
+                raise BadInput(f"runs/{result.key}/{name}.npz is damaged: there is no {array} in it")
+        return found
 
     @cached_property
     def data(self) -> Prepared:

@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 
 from . import theme
-from .group import Row, short
+from .group import OVERLAID, Row, short
 
 GREY_IS = "grey: from the lowest to the highest of all methods, and their median"
 """What a caption says of the grey where each method has a panel."""
@@ -42,7 +42,7 @@ def chart(
     the `first` has the legend's click, which the others follow.
     """
     y = _with_domain(y, rows)
-    if len(methods) <= theme.OVERLAID:
+    if len(methods) <= OVERLAID:
         return overlaid(rows, methods, x, y, height, first=first)
     context = [
         {x.field: at, "lowest": min(values), "highest": max(values), "median": short(float(np.median(values)))}
@@ -72,11 +72,12 @@ def overlaid(
     chosen, opacity = theme.highlight()
     across, up = x.of(alt.X), y.of(alt.Y)
     band, line, *points = _band_and_line(rows, across, up, y)
-    colour = theme.colour(methods, stroke=not points)
+    told = theme.by_method(methods, {row["method"] for row in rows}, stroke=not points)
+    dashes = told if not points else {"color": told["color"], "strokeDash": theme.dash(methods)}
     layers = [
-        line.encode(color=colour, strokeDash=theme.dash(methods, legend=not points), opacity=opacity),
-        band.encode(color=colour, opacity=alt.condition(chosen, alt.value(0.15), alt.value(0.02))),
-        *(mark.encode(color=colour, shape=theme.shape(methods), opacity=opacity) for mark in points),
+        line.encode(**dashes, opacity=opacity),
+        band.encode(color=told["color"], opacity=alt.condition(chosen, alt.value(0.15), alt.value(0.02))),
+        *(mark.encode(**told, opacity=opacity) for mark in points),
     ]
     drawn = alt.layer(*layers).properties(width=theme.WIDTH - 150, height=height)
     return drawn.add_params(chosen) if first else drawn

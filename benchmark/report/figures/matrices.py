@@ -83,7 +83,7 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
     width = min(400, 28 * len(shown)) if single else theme.panel_size(len(matrices), 1.0)[0]
     key = [f"{k} {names[k]}" for k in shown] if numbered and names != labels else []
     panels = []
-    for place, (method, matrix) in enumerate(matrices.items()):
+    for place, matrix in enumerate(matrices.values()):
         left, bottom = (True, True) if single else theme.edges(place, len(matrices))
         rows: list[Row] = [
             {"reference": labels[i], across: labels[j], "percent": short(matrix[i, j])} for i in shown for j in shown

@@ -43,12 +43,12 @@ def chart(
                 {"x": ranks[k], "y": 0, "x2": ranks[k], "y2": y, "method": names[k], "rank": ranks[k]},
                 {"x": ranks[k], "y": y, "x2": end, "y2": y, "method": names[k], "rank": ranks[k]},
             ]
-            texts.append({"x": end, "y": y, "text": f"{names[k]}  {ranks[k]:.2f}", "align": align})
+            texts.append({"x": end, "y": y, "text": f"{theme.cut(names[k], 22)} {ranks[k]:.2f}", "align": align})
     height = top + 8 + LINE * max(len(left), 1)
     x = alt.X(
         "x:Q",
         scale=alt.Scale(domain=[best, worst], nice=False),
-        axis=alt.Axis(title="average rank", orient="top", grid=False, tickMinStep=1, offset=24 if distance else 0),
+        axis=alt.Axis(title="average rank", orient="top", grid=False, tickMinStep=1, titlePadding=8),
     )
     y = alt.Y("y:Q", scale=alt.Scale(domain=[0, height], reverse=True, nice=False), axis=None)
     layers: list[alt.Chart] = [
@@ -58,7 +58,7 @@ def chart(
     ]
     for align, dx in (("right", -4), ("left", 4)):
         mark = alt.Chart(alt.InlineData(values=[text for text in texts if text["align"] == align]))
-        layers.append(mark.mark_text(align=align, dx=dx, baseline="middle", limit=150).encode(x=x, y=y, text="text:N"))
+        layers.append(mark.mark_text(align=align, dx=dx, baseline="middle").encode(x=x, y=y, text="text:N"))
     thick = [{"x": min(group) - side / 2, "x2": max(group) + side / 2, "y": 8 + BAR * k} for k, group in enumerate(bars)]
     if thick:
         layers.append(
@@ -67,7 +67,7 @@ def chart(
             .encode(x=x, x2="x2:Q", y=y)
         )
     if distance:
-        ruler = [{"x": best, "x2": min(best + distance, worst), "y": -14, "text": f"critical difference {distance:.2f}"}]
+        ruler = [{"x": best, "x2": min(best + distance, worst), "y": -44, "text": f"critical difference {distance:.2f}"}]
         base = alt.Chart(alt.InlineData(values=ruler))
         layers.append(base.mark_rule(strokeWidth=2).encode(x=x, x2="x2:Q", y=y))
         layers.append(base.mark_text(align="left", dx=2, dy=-7).encode(x=x, y=y, text="text:N"))

@@ -20,7 +20,7 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     return chart(rows(group), list(group.by_method()), errors(group)), (
         f"Reliability diagrams: accuracy against confidence (the largest probability) of the test images, in {BINS} bins of "
         "equal width; a dot's area is the share of the images in its bin, and on the dashed line confidence can be believed. "
-        f"Bins hold the images of all runs together ({group.seeds()}); ECE, over each panel, is the mean over the runs, in percent."
+        f"Bins hold the images of all runs together ({group.seeds()}); over each panel, ECE (%), the mean over the runs."
     )
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ...score.curves import risk_coverage
 from ...score.metrics import mistakes
-from . import lines, theme
-from .group import Group, Row, mean_and_band, short
+from . import lines
+from .group import OVERLAID, Group, Row, mean_and_band, short
 
 REMOVED = np.arange(0, 96) / 100
 """Shares of the images that are removed; beyond, the error is that of a handful."""
@@ -23,8 +23,8 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """One line a method."""
     found = rows(group)
     methods = list(group.by_method())
-    grey = f"; {lines.GREY_IS}" if len(methods) > theme.OVERLAID else ""
-    return chart(found, methods if len(methods) > theme.OVERLAID else group.methods), (
+    grey = f"; {lines.GREY_IS}" if len(group.coloured(methods)) > OVERLAID else ""
+    return chart(found, group.coloured(methods)), (
         f"Risk-coverage curves: the error among the test images that are left when those that the method is most uncertain of "
         f"are removed, {group.seeds(band=True)}{grey}."
     )

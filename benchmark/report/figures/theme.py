@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import altair as alt
 
-OVERLAID = 8
-"""Most methods that lines in one panel can be told apart of."""
 WIDTH = 560
 """Pixels across two columns of a paper."""
 GAP = 14
@@ -82,31 +80,28 @@ def config(theme: Literal["light", "dark"]) -> dict[str, Any]:
     }
 
 
-def colour(methods: Sequence[str], *, stroke: bool = False) -> alt.Color:
-    """A method's colour, the same in all figures of its setting; `stroke`: the legend shows strokes, not marks."""
-    return alt.Color("method:N", scale=alt.Scale(domain=list(methods)), legend=_legend(methods, stroke=stroke))
+def by_method(methods: Sequence[str], shown: Collection[str], *, stroke: bool = False) -> dict[str, Any]:
+    """The encodings by which methods are told apart, the same in all figures of a setting.
 
-
-def dash(methods: Sequence[str], *, legend: bool) -> alt.StrokeDash:
-    """A method's dash, for up to `OVERLAID` of them."""
-    shown = _legend(methods, stroke=True) if legend else None
-    return alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=shown)
-
-
-def shape(methods: Sequence[str]) -> alt.Shape:
-    """A method's mark: with its colour, 40 methods can be told apart."""
+    Colour and mark, which tell 40 methods apart; with `stroke`, for lines without marks, colour and dash, which tell
+    `OVERLAID`. The legend has those that are `shown`.
+    """
+    columns = 1 if len(shown) <= 20 else 2
+    symbol = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2} if stroke else {"symbolSize": 50}
+    listed = [method for method in methods if method in shown]
+    legend = alt.Legend(title=None, columns=columns, symbolLimit=0, labelLimit=170, symbolOpacity=1, values=listed, **symbol)
+    colour = alt.Color("method:N", scale=alt.Scale(domain=list(methods)), legend=legend)
+    if stroke:
+        dashes = alt.Scale(domain=list(methods), range=list(DASHES))
+        return {"color": colour, "strokeDash": alt.StrokeDash("method:N", scale=dashes, legend=legend)}
     marks = [SHAPES[(k + k // len(LIGHT_COLOURS)) % len(SHAPES)] for k in range(len(methods))]
-    return alt.Shape("method:N", scale=alt.Scale(domain=list(methods), range=marks), legend=_legend(methods))
+    shapes = alt.Scale(domain=list(methods), range=marks)
+    return {"color": colour, "shape": alt.Shape("method:N", scale=shapes, legend=legend)}
 
 
-def _legend(methods: Sequence[str], *, stroke: bool = False) -> alt.Legend:
-    columns = 1 if len(methods) <= 20 else 2
-    symbol = (
-        {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2}
-        if stroke
-        else {"symbolSize": 50, "symbolStrokeWidth": 0}
-    )
-    return alt.Legend(title=None, columns=columns, symbolLimit=0, labelLimit=170, symbolOpacity=1, **symbol)
+def dash(methods: Sequence[str]) -> alt.StrokeDash:
+    """A method's dash, for a line whose legend shows marks."""
+    return alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=None)
 
 
 def highlight() -> tuple[alt.Parameter, Any]:
@@ -134,7 +129,7 @@ def caption_of_panel(text: str, width: float) -> alt.TitleParams:
 
 
 def broken(text: str, most: int) -> list[str]:
-    """A name in up to two lines of `most` characters, broken where it has a mark or a space, at its end cut where it must be."""
+    """A name in up to two lines of `most` characters, broken at a mark or a space, its end cut where there is no room."""
     if len(text) <= most:
         return [text]
     head = ""
@@ -144,7 +139,12 @@ def broken(text: str, most: int) -> list[str]:
         head += part
     head = head[:most]
     rest = text[len(head) :]
-    return [head, rest if len(rest) <= most else rest[: most - 1] + "…"]
+    return [head, cut(rest, most)]
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def columns_for(panels: int) -> int:

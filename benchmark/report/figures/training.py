@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from . import lines, theme
-from .group import Group, NotApplicable, Row, mean_and_band, short
+from .group import OVERLAID, Group, NotApplicable, Row, mean_and_band, short
 
 MOST_EPOCHS = 100
 """Points of a curve; of more epochs, evenly spaced ones are shown."""
@@ -34,19 +34,20 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     what = "Test accuracy" + (
         " and the percentage of wrongly labelled training images predicted as labelled" if remembered else ""
     )
-    return chart(found, methods), f"{what} after each epoch, {group.seeds(band=True)}.{absent}{anew}"
+    return chart(found, group.coloured(methods)), f"{what} after each epoch, {group.seeds(band=True)}.{absent}{anew}"
 
 
 def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     """Rows as `rows` gives them, drawn."""
     accuracy, memorised = ([row for row in found if row["series"] == name] for name in SERIES.values())
-    if len(methods) <= theme.OVERLAID:
+    if len(methods) <= OVERLAID:
         x = lines.Scale("epoch", "epoch", "epoch", (1, max(row["epoch"] for row in found)), whole=True)
         upper = lines.overlaid(accuracy, methods, x, ACCURACY, 200)
         return alt.vconcat(upper, lines.overlaid(memorised, methods, x, MEMORISED, 140, first=False)) if memorised else upper
     ends = [row[name] for row in found for name in ("low", "high")]
     domain = theme.padded(min(ends), max(ends), 0, 100)
     width, height = theme.panel_size(len(methods))
+    methods = [method for method in methods if any(row["method"] == method for row in found)]
     epochs = {method: max(row["epoch"] for row in found if row["method"] == method) for method in methods}
     several = len(set(epochs.values())) > 1
     panels = []

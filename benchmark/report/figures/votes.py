@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...score.metrics import vote_spearman
 from ..results import Result
 from . import theme
-from .group import Group, NotApplicable, Row, percentiles, short
+from .group import OVERLAID, Group, NotApplicable, Row, percentiles, short
 
 BINS, FEWEST = 10, 5
 """Bins of entropy, and the images that one must hold to be shown."""
@@ -22,13 +22,13 @@ POINTS = 250
 
 def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """A panel for each method."""
-    if "test_votes" not in group.arrays(group.results[0], ("test_votes",)):
+    if not group.store.run(group.results[0].key).arrays("predictions", ("test_votes",)):
         raise NotApplicable(f"nobody voted on the test images of {group.results[0].spec.dataset.label}")
     found = rows(group)
     if not found:
         raise NotApplicable("the votes on the test images leave nothing to compare: too few of one entropy")
     methods = list(group.by_method())
-    points = samples(group) if len(methods) <= theme.OVERLAID else []
+    points = samples(group) if len(methods) <= OVERLAID else []
     dots = f", dots: the same {POINTS} images of one run" if points else ""
     caption = (
         f"Uncertainty (percentile among the test images, 100 = least sure) against the entropy of the human votes in nats: "
