@@ -15,6 +15,8 @@ from benchmark.cache import prepare
 from benchmark.contract import Card, Data, Dataset, Split
 from benchmark.data import load
 from benchmark.noise.artefact import Header, frozen
+from benchmark.report.figures.group import Group, settings
+from benchmark.report.results import read_results
 from benchmark.score import accuracy, score_test
 from benchmark.spec import DatasetSpec, recipe
 from benchmark.store import PlannedRun, Store
@@ -61,7 +63,7 @@ def finished_sweep(
     """Writes a sweep of all these runs. `changes`: `privilege` by method, `history` columns, `without` files or arrays."""
     store = Store(root)
     prepared = load(prepare(Marked(options, None)), DatasetSpec("marked"))
-    train, test = prepared.data.train, prepared.data.test
+    train = prepared.data.train
     K = options.classes
     planned = []
     for rate in rates:
@@ -130,7 +132,7 @@ def _finish(store: Store, spec: Any, key: str, data: Data, given: Any, rng: Any,
     run = store.run(key)
     run.begin(spec, {"processor": "abacus", "device": "cpu", "threads": 1})
     columns = changes.get("history", ("test_accuracy", "wrong_label_fit"))
-    run.save_history([{"epoch": e + 1, "stage": 0, **{c: 10.0 * e + spec.seed for c in columns}} for e in range(EPOCHS)])
+    run.save_history([{"epoch": e + 1, "stage": 0, **dict.fromkeys(columns, 10.0 * e + spec.seed)} for e in range(EPOCHS)])
     run.save_arrays("predictions", {name: array for name, array in arrays.items() if name not in without})
     if "features" not in without:
         index = np.arange(0, TEST, 2)
@@ -139,3 +141,9 @@ def _finish(store: Store, spec: Any, key: str, data: Data, given: Any, rng: Any,
     scores = score_test(logits, uncertainty, data.test.labels, data.test.votes)
     seconds = 10.0 + spec.seed + 5 * (spec.method != "ce")
     run.finish({"acc_last": accuracy(logits, data.test.labels), **scores, "networks": 1, "train_seconds": seconds})
+
+
+def only_group(store: Store) -> Group:
+    """The one setting of a sweep, as figures get it."""
+    (group,) = settings(store, read_results(store))
+    return group

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.cache import channel_statistics, prepare
+from benchmark.cache import channel_statistics, find, prepare
 from benchmark.contract import BadInput, Card, Data, Dataset, NoOptions, Split
 from benchmark.data import load, long_tail, replace_images, stratified
 from benchmark.spec import DatasetSpec
@@ -292,3 +292,14 @@ def test_a_stratified_choice_of_all_or_of_any_count_has_that_count():
         index = stratified(labels, count, np.random.default_rng(count))
         assert len(set(index.tolist())) == count
         assert (np.diff(index) > 0).all()
+
+
+def test_a_cache_is_found_by_its_content_without_the_plugin(root: Path):
+    folder = prepare(Counting(Options(), root))
+    held = load(folder, DatasetSpec("counting"))
+    assert find("counting", held.sha256) == folder
+    assert (held.licence, held.publishable) == ("", False)
+    assert find("counting", "0" * 64) is None
+    assert find("count*", held.sha256) is None
+    (folder / "meta.json").write_text("{")
+    assert find("counting", held.sha256) is None

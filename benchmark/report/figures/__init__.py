@@ -58,7 +58,9 @@ class Drawing:
         """The whole Vega-Lite definition, data and all."""
         from .theme import config
 
-        return {**self.chart.to_dict(), "config": config(theme)}
+        spec = self.chart.to_dict()
+        spec["datasets"] = {name: list(rows) for name, rows in spec["datasets"].items()}
+        return {**spec, "config": config(theme)}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     )
     axis = {"scale": alt.Scale(domain=up, nice=False), "axis": alt.Axis(title="test accuracy, last epoch (%)")}
     y = alt.Y("accuracy:Q", **axis)
-    base = alt.Chart(alt.InlineData(values=list(found)))
+    base = alt.Chart(theme.data(found))
     tooltip = [alt.Tooltip("method:N"), *(alt.Tooltip(f"{name}:Q") for name in found[0] if name != "method")]
     points = [
         (
@@ -63,12 +63,10 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     boxes = place_labels([found[k]["method"] for k in order], [points[k] for k in order], points, (width, HEIGHT))
     written = [{"method": found[k]["method"], "x": b.x, "y": b.y} for k, b in zip(order, boxes, strict=True) if b]
     layers = [
-        alt.Chart(alt.InlineData(values=[found[k] for k in best]))
-        .mark_line(color=theme.GREY, strokeDash=[4, 3])
-        .encode(x=x, y=y),
+        alt.Chart(theme.data([found[k] for k in best])).mark_line(color=theme.GREY, strokeDash=[4, 3]).encode(x=x, y=y),
         base.mark_rule(strokeWidth=1).encode(x=x, y=alt.Y("low:Q", **axis), y2="high:Q", color=told["color"], opacity=opacity),
         base.mark_point(filled=True, size=55).encode(x=x, y=y, **told, opacity=opacity, tooltip=tooltip).add_params(chosen),
-        alt.Chart(alt.InlineData(values=written))
+        alt.Chart(theme.data(written))
         .mark_text(align="left", baseline="middle", fontSize=Box.FONT)
         .encode(x=alt.X("x:Q", scale=None), y=alt.Y("y:Q", scale=None), text="method:N", opacity=opacity),
     ]

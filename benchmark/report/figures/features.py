@@ -60,7 +60,7 @@ def chart(rows: Sequence[Row], methods: Sequence[str], names: Sequence[str]) -> 
         legend = alt.Legend(title=None, orient="bottom", columns=4, symbolType="square", labelLimit=120) if few else None
         place = {"axis": None, "scale": alt.Scale(zero=False, nice=False, padding=6)}
         panel = (
-            alt.Chart(alt.InlineData(values=mine), view=alt.ViewConfig(stroke=theme.GREY))
+            alt.Chart(theme.data(mine), view=alt.ViewConfig(stroke=theme.GREY))
             .mark_text(fontSize=7)
             .encode(
                 x=alt.X("x:Q", **place),

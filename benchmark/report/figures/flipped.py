@@ -44,7 +44,7 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
             stack=None,
         )
         legend = alt.Legend(title=None, orient="bottom", symbolType="square", symbolOpacity=1)
-        base = alt.Chart(alt.InlineData(values=[*mine, *ends])).encode(
+        base = alt.Chart(theme.data([*mine, *ends])).encode(
             x=alt.X("percentile:Q", scale=alt.Scale(domain=[0, 100]), axis=theme.small_axis(bottom, "uncertainty")),
             y=y,
             color=alt.Color("labels:N", scale=alt.Scale(domain=list(KINDS)), legend=legend),
@@ -52,7 +52,7 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         tooltip = [alt.Tooltip("labels:N"), *(alt.Tooltip(f"{name}:Q") for name in ("percentile", "to", "images"))]
         fill = base.mark_area(opacity=0.2, interpolate="step-after")
         bars = base.mark_line(strokeWidth=1.3, interpolate="step-after").encode(tooltip=tooltip)
-        flat = alt.Chart(alt.InlineData(values=[{"images": 100 / BINS}]))
+        flat = alt.Chart(theme.data([{"images": 100 / BINS}]))
         rule = flat.mark_rule(strokeDash=[3, 3], strokeWidth=1).encode(y=y)
         panels.append(alt.layer(rule, fill, bars).properties(width=width, height=height))
     return theme.small_multiples(panels, methods)

@@ -220,15 +220,13 @@ def chart(
     foot = [{"x": 0, "y": y + 8 + 12 * line, "text": note} for line, note in enumerate(notes)]
     where = {"x": alt.X("x:Q", scale=None, axis=None), "y": alt.Y("y:Q", scale=None, axis=None)}
     tooltip = [f"{name}:N" for name in (images[0] if images else {}) if name not in ("x", "y", "url")]
-    picture_mark = alt.Chart(alt.InlineData(values=images)).mark_image(
-        width=size.image, height=size.image, align="left", baseline="top"
-    )
+    picture_mark = alt.Chart(theme.data(images)).mark_image(width=size.image, height=size.image, align="left", baseline="top")
     layers = [picture_mark.encode(**where, url="url:N", tooltip=tooltip)]
     beside = size.names - 4 if size.names else size.column - 20
     for kind, font, limit in (("head", 9.5, size.column / 2), ("name", 9.5, beside), ("line", 7.5, size.cell - 2)):
         values = [row for row in texts if row["kind"] == kind]
-        mark = alt.Chart(alt.InlineData(values=values)).mark_text(align="left", baseline="middle", fontSize=font, limit=limit)
+        mark = alt.Chart(theme.data(values)).mark_text(align="left", baseline="middle", fontSize=font, limit=limit)
         layers.append(mark.encode(**where, text="text:N"))
-    mark = alt.Chart(alt.InlineData(values=foot)).mark_text(align="left", baseline="middle", fontSize=8, limit=theme.WIDTH)
+    mark = alt.Chart(theme.data(foot)).mark_text(align="left", baseline="middle", fontSize=8, limit=theme.WIDTH)
     layers.append(mark.encode(**where, text="text:N"))
     return alt.layer(*layers).properties(width=theme.WIDTH, height=y + 12 * len(notes) + 8)

@@ -54,7 +54,7 @@ def chart(
         left, bottom = theme.edges(place, len(methods))
         across = x.of(alt.X, shown=bottom, small=True)
         up = y.of(alt.Y, shown=left, small=True)
-        others = alt.Chart(alt.InlineData(values=context)).encode(x=across)
+        others = alt.Chart(theme.data(context)).encode(x=across)
         layers = [
             others.mark_area(color=theme.GREY, opacity=0.25).encode(y=_renamed(up, "lowest"), y2="highest:Q"),
             others.mark_line(color=theme.GREY, strokeWidth=1).encode(y=_renamed(up, "median")),
@@ -85,7 +85,7 @@ def overlaid(
 
 def _band_and_line(rows: Sequence[Row], across: alt.X | alt.Y, up: alt.X | alt.Y, y: Scale) -> list[alt.Chart]:
     """Band, line and, where a line has few points, its points."""
-    base = alt.Chart(alt.InlineData(values=list(rows))).encode(x=across)
+    base = alt.Chart(theme.data(rows)).encode(x=across)
     shown = [alt.Tooltip(f"{name}:{_kind(value)}") for name, value in (rows[0] if rows else {}).items()]
     layers = [
         base.mark_area(opacity=0.18).encode(y=_renamed(up, "low"), y2="high:Q"),

@@ -89,7 +89,7 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
             {"reference": labels[i], across: labels[j], "percent": short(matrix[i, j])} for i in shown for j in shown
         ]
         order = [labels[k] for k in shown]
-        base = alt.Chart(alt.InlineData(values=rows)).encode(
+        base = alt.Chart(theme.data(rows)).encode(
             x=alt.X(
                 f"{across}:N", sort=order, scale=alt.Scale(domain=order), axis=_axis(bottom, across, numbered, vertical=True)
             ),
@@ -132,7 +132,7 @@ def _key(entries: Sequence[str]) -> alt.Chart:
     lines = -(-len(entries) // columns)
     place = {"scale": alt.Scale(domain=[0, columns], nice=False), "axis": None}
     down = {"scale": alt.Scale(domain=[lines, 0], nice=False), "axis": None}
-    mark = alt.Chart(alt.InlineData(values=rows)).mark_text(align="left", baseline="top", limit=theme.WIDTH // columns - 8)
+    mark = alt.Chart(theme.data(rows)).mark_text(align="left", baseline="top", limit=theme.WIDTH // columns - 8)
     return mark.encode(x=alt.X("x:Q", **place), y=alt.Y("y:Q", **down), text="text:N").properties(
         width=theme.WIDTH, height=lines * 13
     )

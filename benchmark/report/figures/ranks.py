@@ -52,23 +52,21 @@ def chart(
     )
     y = alt.Y("y:Q", scale=alt.Scale(domain=[0, height], reverse=True, nice=False), axis=None)
     layers: list[alt.Chart] = [
-        alt.Chart(alt.InlineData(values=lines))
+        alt.Chart(theme.data(lines))
         .mark_rule(strokeWidth=1)
         .encode(x=x, x2="x2:Q", y=y, y2="y2:Q", tooltip=["method:N", "rank:Q"])
     ]
     for align, dx in (("right", -4), ("left", 4)):
-        mark = alt.Chart(alt.InlineData(values=[text for text in texts if text["align"] == align]))
+        mark = alt.Chart(theme.data([text for text in texts if text["align"] == align]))
         layers.append(mark.mark_text(align=align, dx=dx, baseline="middle").encode(x=x, y=y, text="text:N"))
     thick = [{"x": min(group) - side / 2, "x2": max(group) + side / 2, "y": 8 + BAR * k} for k, group in enumerate(bars)]
     if thick:
         layers.append(
-            alt.Chart(alt.InlineData(values=thick))
-            .mark_rule(strokeWidth=3.5, color=theme.LIGHT_COLOURS[1])
-            .encode(x=x, x2="x2:Q", y=y)
+            alt.Chart(theme.data(thick)).mark_rule(strokeWidth=3.5, color=theme.LIGHT_COLOURS[1]).encode(x=x, x2="x2:Q", y=y)
         )
     if distance:
         ruler = [{"x": best, "x2": min(best + distance, worst), "y": -44, "text": f"critical difference {distance:.2f}"}]
-        base = alt.Chart(alt.InlineData(values=ruler))
+        base = alt.Chart(theme.data(ruler))
         layers.append(base.mark_rule(strokeWidth=2).encode(x=x, x2="x2:Q", y=y))
         layers.append(base.mark_text(align="left", dx=2, dy=-7).encode(x=x, y=y, text="text:N"))
     return alt.layer(*layers).properties(width=width, height=height)

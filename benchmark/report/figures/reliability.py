@@ -31,11 +31,11 @@ def chart(found: Sequence[Row], methods: Sequence[str], eces: dict[str, float]) 
     panels, titles = [], []
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
-        base = alt.Chart(alt.InlineData(values=[row for row in found if row["method"] == method]))
+        base = alt.Chart(theme.data([row for row in found if row["method"] == method]))
         scale = alt.Scale(domain=theme.PERCENT, nice=False)
         x = alt.X("confidence:Q", scale=scale, axis=theme.small_axis(bottom, "confidence (%)"))
         y = alt.Y("accuracy:Q", scale=scale, axis=theme.small_axis(left, "accuracy (%)"))
-        ideal = alt.Chart(alt.InlineData(values=[{"confidence": 0, "accuracy": 0}, {"confidence": 100, "accuracy": 100}]))
+        ideal = alt.Chart(theme.data([{"confidence": 0, "accuracy": 0}, {"confidence": 100, "accuracy": 100}]))
         size = alt.Size("share:Q", scale=alt.Scale(domain=[0, largest], range=[3, width]), legend=None)
         tooltip = [alt.Tooltip(f"{name}:Q") for name in ("confidence", "accuracy", "share", "images")]
         layers = (

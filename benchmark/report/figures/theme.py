@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 import altair as alt
+
+from .group import Row
 
 WIDTH = 560
 """Pixels across two columns of a paper."""
@@ -31,6 +33,11 @@ DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3], [10, 3], [6, 2, 
 
 HEAT = ("#F7FBFF", "#6BAED6", "#08306B")
 _FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+
+
+def data(rows: Iterable[Row]) -> alt.InlineData:
+    """Rows as a chart's data: a tuple, since altair copies a list, row by row, with every change of the chart."""
+    return alt.InlineData(values=tuple(rows))
 
 
 def config(theme: Literal["light", "dark"]) -> dict[str, Any]:

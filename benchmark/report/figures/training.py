@@ -53,7 +53,7 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
     panels = []
     for place, method in enumerate(methods):
         left, bottom = theme.edges(place, len(methods))
-        base = alt.Chart(alt.InlineData(values=[row for row in found if row["method"] == method])).encode(
+        base = alt.Chart(theme.data([row for row in found if row["method"] == method])).encode(
             x=alt.X(
                 "epoch:Q",
                 scale=alt.Scale(zero=False, nice=False),

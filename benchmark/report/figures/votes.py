@@ -53,8 +53,8 @@ def chart(
             axis=theme.small_axis(bottom, "vote entropy"),
         )
         up = {"scale": alt.Scale(domain=theme.PERCENT, nice=False), "axis": theme.small_axis(left, "uncertainty")}
-        dots = alt.Chart(alt.InlineData(values=[row for row in points if row["method"] == method]))
-        base = alt.Chart(alt.InlineData(values=[row for row in found if row["method"] == method]))
+        dots = alt.Chart(theme.data([row for row in points if row["method"] == method]))
+        base = alt.Chart(theme.data([row for row in found if row["method"] == method]))
         tooltip = [alt.Tooltip(f"{name}:Q") for name in ("entropy", "median", "low", "high", "images")]
         layers = (
             [dots.mark_point(filled=True, size=7, opacity=0.45, color=theme.GREY).encode(x=x, y=alt.Y("uncertainty:Q", **up))]

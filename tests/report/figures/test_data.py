@@ -7,19 +7,12 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pytest
-from made_up import Options, finished_sweep
+from made_up import Options, finished_sweep, only_group
 from scipy.stats import spearmanr
 
 from benchmark.report.figures import accuracy, cost, flipped, matrices, reliability, risk, training, votes
-from benchmark.report.figures.group import Group, NotApplicable, mean_and_band, percentiles, settings
-from benchmark.report.results import read_results
+from benchmark.report.figures.group import Group, NotApplicable, mean_and_band, percentiles
 from benchmark.score import aurc, ece, mistakes
-from benchmark.store import Store
-
-
-def only_group(store: Store) -> Group:
-    (group,) = settings(store, read_results(store))
-    return group
 
 
 @pytest.fixture(scope="module")
