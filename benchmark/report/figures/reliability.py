@@ -43,7 +43,7 @@ def chart(found: Sequence[Row], methods: Sequence[str], eces: dict[str, float]) 
             base.mark_rule(strokeWidth=1).encode(x=x, y=y, y2="confidence:Q"),
             base.mark_point(filled=True, opacity=0.9).encode(x=x, y=y, size=size, tooltip=tooltip),
         )
-        name = f"{method}: {eces[method]:.1f}" if len(methods) > 16 else f"{method}: ECE {eces[method]:.1f}"
+        name = f"{theme.cut(method, 30)}: {'' if len(methods) > 16 else 'ECE '}{eces[method]:.1f}"
         titles.append(name)
         panels.append(alt.layer(*layers).properties(width=width, height=height))
     return theme.small_multiples(panels, titles)

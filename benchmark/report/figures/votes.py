@@ -66,13 +66,8 @@ def chart(
             base.mark_line(point={"size": 18}).encode(x=x, y=alt.Y("median:Q", **up), tooltip=tooltip),
         ]
         rho = rhos[method]
-        name = (
-            method
-            if rho is None
-            else (f"{method}: {rho:.2f}" if len(methods) > 16 else f"{method}: ρ = {rho:.2f}")
-            .replace(": -", ": −")
-            .replace("= -", "= −")
-        )
+        value = "" if rho is None else f": {'' if len(methods) > 16 else 'ρ = '}{rho:.2f}".replace("-", "−")
+        name = theme.cut(method, 30) + value
         titles.append(name)
         panels.append(alt.layer(*layers).properties(width=width, height=height))
     return theme.small_multiples(panels, titles)
