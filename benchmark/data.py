@@ -26,6 +26,8 @@ class Prepared:
     mean: NDArray[np.float32]  #: (C,) of the training images, in [0, 1]
     std: NDArray[np.float32]  #: (C,)
     flip_keeps_label: bool
+    licence: str
+    publishable: bool  #: whether the licence lets everybody print single images
 
 
 def load(folder: Path, spec: DatasetSpec) -> Prepared:
@@ -40,6 +42,7 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
         human = {kind: arrays[f"labels_{kind}"] for kind in meta["human"]}
         mistakes = {kind: arrays[f"mistakes_{kind}"] for kind in meta["mistakes"]}
         classes, notes, sha256, keeps = tuple(meta["classes"]), tuple(meta["notes"]), meta["sha256"], meta["flip_keeps_label"]
+        licence, publishable = meta["licence"], meta["publishable"]
         mean, std = np.array(meta["mean"], np.float32), np.array(meta["std"], np.float32)
     except Exception:  # whatever numpy and json raise over files that are not theirs
         raise BadInput(f"the cache {folder} is damaged; the same command makes it again") from None
@@ -55,7 +58,7 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
         notes += _about_tail(train.labels, spec.imbalance)
     if selected:
         sha256 = hashlib.sha256(sha256.encode() + b"".join(index.tobytes() for index in selected)).hexdigest()
-    return Prepared(Data(train, test, classes, human, notes, mistakes), sha256, mean, std, keeps)
+    return Prepared(Data(train, test, classes, human, notes, mistakes), sha256, mean, std, keeps, licence, publishable)
 
 
 def replace_images(prepared: Prepared, places: NDArray[np.int64], others: NDArray[np.uint8]) -> None:

@@ -133,6 +133,21 @@ class RunFolder:
         """predictions.npz or features.npz; arrays that are None are left out."""
         write_whole(self.path / f"{name}.npz", _npz(arrays))
 
+    def has(self, name: str) -> bool:
+        """Whether there is a predictions.npz or features.npz."""
+        return (self.path / f"{name}.npz").is_file()
+
+    def arrays(self, name: str, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
+        """The wanted arrays that predictions.npz or features.npz holds. Raises BadInput where it is missing or damaged."""
+        path = self.path / f"{name}.npz"
+        if not path.is_file():
+            raise BadInput(f"{path} is missing")
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return {array: arrays[array] for array in wanted if array in arrays}
+        except Exception:  # zip, zlib and numpy each raise types of their own
+            raise BadInput(f"{path} is damaged") from None
+
     def save_model(self, content: bytes) -> None:
         """The trained model as safetensors."""
         write_whole(self.path / "model.safetensors", content)
@@ -198,6 +213,19 @@ class RunFolder:
     def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""
         return _read_json(self.path / "failure.json", dict[str, str])
+
+    def environment(self) -> dict[str, Any]:
+        """environment.json: the machine and versions that the run was made with."""
+        return _read_json(self.path / "environment.json", dict[str, Any])
+
+    def history(self) -> dict[str, NDArray[np.float64]]:
+        """The epochs (E,) by column, NaN where nothing stands. Raises BadInput where one is no number."""
+        rows = self.history_rows()
+        try:
+            columns = {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else ())}
+        except (TypeError, ValueError):
+            raise BadInput(f"{self.path / 'history.csv'} is damaged: one of its values is no number") from None
+        return {name: np.array(values) for name, values in columns.items()}
 
     def history_rows(self) -> list[dict[str, str]]:
         """The epochs so far as text, for the progress display."""
@@ -281,9 +309,9 @@ class Store:
             raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
         return _read_json(path, list[PlannedRun])
 
-    def save_result(self, name: str, content: str) -> None:
-        """results.csv or a table. Raises BadInput."""
+    def save_result(self, name: str, content: str | bytes) -> None:
+        """results.csv, a table, or a figure (`figures/NAME`). Raises BadInput."""
         try:
-            write_whole(self.root / name, content.encode())
+            write_whole(self.root / name, content.encode() if isinstance(content, str) else content)
         except OSError as error:
             raise BadInput(f"{self.root / name} cannot be written ({error.strerror})") from None

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.cache import channel_statistics, prepare
+from benchmark.cache import caches, channel_statistics, prepare
 from benchmark.contract import BadInput, Card, Data, Dataset, NoOptions, Split
 from benchmark.data import load, long_tail, replace_images, stratified
 from benchmark.spec import DatasetSpec
@@ -332,3 +332,13 @@ def test_a_stratified_choice_of_all_or_of_any_count_has_that_count():
         index = stratified(labels, count, np.random.default_rng(count))
         assert len(set(index.tolist())) == count
         assert (np.diff(index) > 0).all()
+
+
+def test_a_cache_is_found_by_its_content_without_the_plugin(root: Path):
+    folder = prepare(Counting(Options(), root))
+    held = load(folder, DatasetSpec("counting"))
+    assert caches("counting") == [folder]
+    assert (held.licence, held.publishable) == ("", False)
+    assert caches("count*") == []
+    (folder / "meta.json").write_text("{")
+    assert caches("counting") == []

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from mirror import md5, mirror
+from mirror import mirror, sha256
 from PIL import Image
 from refusal import refusal
 
@@ -75,7 +75,7 @@ def test_the_layout_reads_back(tmp_path, folder):
     assert data.test.labels.tolist() == [2, 0, 1, 2, 0, 1]
     places = [f"tiny-imagenet-200/train/n01443537/images/n01443537_{k}.JPEG" for k in (0, 1, 10)]
     assert data.train.names[:3].tolist() == places
-    assert data.test.names.tolist() == [f"val_{k}.JPEG" for k in range(6)]
+    assert data.test.names.tolist() == [f"tiny-imagenet-200/val/images/val_{k}.JPEG" for k in range(6)]
     for split, place in ((data.train, "train/n01443537/images"), (data.test, "val/images")):
         with Image.open(folder / place / str(split.names[0])) as picture:
             assert np.array_equal(split.images[0], np.asarray(picture))
@@ -190,7 +190,7 @@ def test_the_archive_is_fetched_and_unpacked_where_there_is_none(folder, tmp_pat
     published, root = tmp_path_factory.mktemp("published"), tmp_path_factory.mktemp("root")
     shutil.make_archive(str(published / "tiny"), "zip", folder.parent, folder.name)
     with mirror(published) as address:
-        archive = Remote("tiny.zip", (f"{address}/tiny.zip",), f"md5:{md5(published / 'tiny.zip')}")
+        archive = Remote("tiny.zip", (f"{address}/tiny.zip",), sha256(published / "tiny.zip"))
         monkeypatch.setattr("benchmark.datasets.tiny_imagenet.ARCHIVE", archive)
         assert tiny(root).download() == []
         assert tiny(root).download() == []
