@@ -78,7 +78,7 @@ def finished_sweep(
                     seed=seed,
                     dataset="marked",
                     dataset_sha256=prepared.sha256,
-                    num_classes=K,
+                    classes=prepared.data.classes,
                 )
                 noise = frozen(header, train.labels, given)
                 store.save_noise(noise.sha256, noise.to_bytes())
@@ -124,6 +124,7 @@ def _finish(store: Store, spec: Any, key: str, data: Data, given: Any, rng: Any,
         "test_votes": data.test.votes,
         "train_index": np.arange(0, TRAIN, 2),
         "train_given": given[::2],
+        "train_reference": data.train.labels[::2],
         "train_predicted": data.train.labels[::2],
         "train_uncertainty": rng.random(TRAIN // 2).astype(np.float32),
         "train_noise_score": rng.random(TRAIN // 2).astype(np.float32),

@@ -232,6 +232,7 @@ def _finish(
             "test_votes": votes,
             "train_index": sets.kept,
             "train_given": given[sets.kept],
+            "train_reference": reference[sets.kept],
             "train_predicted": predicted,
             "train_uncertainty": train.uncertainty,
             "train_noise_score": noise_score,

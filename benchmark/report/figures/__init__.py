@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ...contract.errors import BadInput
 from ...store import Store
 from ..results import read_results
-from .group import Group, NotApplicable, settings
+from .group import Group, NotApplicable, across_datasets, settings
 
 if TYPE_CHECKING:
     import altair as alt
@@ -23,7 +23,8 @@ class Figure:
 
     name: str
     title: str
-    of_each: Literal["setting", "noise"]  #: whether all noises of a setting stand in one, or each has its own
+    of_each: Literal["datasets", "setting", "noise"]  #: whether one is of all datasets of a recipe and backbone, of all noises
+    #: of a setting, or of one
     draw: str  #: MODULE.FUNCTION here, from a Group to chart and caption
 
 
@@ -37,6 +38,7 @@ FIGURES = (
     Figure("confusion", "Confusion", "noise", "matrices.draw_confusion"),
     Figure("noise-transition", "Noise transition", "noise", "matrices.draw_noise"),
     Figure("cost", "Accuracy against cost", "noise", "cost.draw"),
+    Figure("ranks", "Average ranks over datasets", "datasets", "ranks.draw"),
     Figure("features", "Features", "setting", "features.draw"),
     Figure("gallery-uncertainty", "The least and the most uncertain images", "setting", "galleries.draw_uncertain"),
     Figure("gallery-flipped", "Wrong labels caught and missed", "setting", "galleries.draw_flipped"),
@@ -78,18 +80,24 @@ def figures(store: Store, names: Sequence[str] | None = None) -> Iterator[Drawin
 
     Raises BadInput where the folder holds no sweep, or no finished run.
     """
-    groups = list(settings(store, read_results(store)))
+    results = read_results(store)
+    groups = list(settings(store, results))
     if not groups:
         raise BadInput(f"{store.root}: none of its runs is finished")
+    scopes = {
+        "datasets": list(across_datasets(store, results)),
+        "setting": groups,
+        "noise": [noise for group in groups for noise in group.noises()],
+    }
     for figure in FIGURES:
         if names is None or figure.name in names:
-            cases = [case for group in groups for case in (group.noises() if figure.of_each == "noise" else [group])]
+            cases = scopes[figure.of_each]
             for stem, case in zip(_stems(figure, cases), cases, strict=True):
                 yield _draw(figure, stem, case)
 
 
 def _draw(figure: Figure, stem: str, group: Group) -> Drawing | Missing:
-    about = group.setting + (f"; noise {group.noise}" if figure.of_each == "noise" else "")
+    about = {"noise": f"{group.setting}; noise {group.noise}", "datasets": group.but_dataset}.get(figure.of_each, group.setting)
     module, _, function = figure.draw.partition(".")
     try:
         chart, caption = getattr(import_module(f"{__name__}.{module}"), function)(group)
@@ -102,7 +110,7 @@ def _draw(figure: Figure, stem: str, group: Group) -> Drawing | Missing:
 
 def _stems(figure: Figure, cases: Sequence[Group]) -> list[str]:
     """A file name for each case: the figure's, with what tells the cases apart where there are several."""
-    words = [_words(case, noise=figure.of_each == "noise") for case in cases]
+    words = [_words(case, figure) for case in cases]
     differ = [len({word[k] for word in words}) > 1 for k in range(len(words[0]))]
     stems: list[str] = []
     for word in words:
@@ -113,10 +121,12 @@ def _stems(figure: Figure, cases: Sequence[Group]) -> list[str]:
     return stems
 
 
-def _words(group: Group, *, noise: bool) -> tuple[str, ...]:
+def _words(group: Group, figure: Figure) -> tuple[str, ...]:
     spec = group.results[0].spec
-    kind = (spec.noise_kind + ("" if spec.noise_rate is None else f" {spec.noise_rate * 100:g}"),) if noise else ()
-    return (spec.dataset.label, spec.backbone, spec.pretrained or "", spec.recipe.name, f"{spec.recipe.epochs} epochs", *kind)
+    rate = "" if spec.noise_rate is None else f" {spec.noise_rate * 100:g}"
+    kind = (spec.noise_kind + rate,) if figure.of_each == "noise" else ()
+    dataset = () if figure.of_each == "datasets" else (spec.dataset.label,)
+    return (*dataset, spec.backbone, spec.pretrained or "", spec.recipe.name, f"{spec.recipe.epochs} epochs", *kind)
 
 
 def _slug(text: str) -> str:

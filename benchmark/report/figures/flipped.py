@@ -64,8 +64,8 @@ def rows(group: Group) -> list[Row]:
     for method, runs in group.by_method().items():
         counts = np.zeros((2, BINS))
         for run in runs:
-            arrays = group.arrays(run, ("train_index", "train_given", "train_uncertainty"))
-            wrong = arrays["train_given"] != group.reference(run, arrays["train_index"])
+            arrays = group.arrays(run, ("train_reference", "train_given", "train_uncertainty"))
+            wrong = arrays["train_given"] != arrays["train_reference"]
             counts += histogram(arrays["train_uncertainty"], wrong)
         for labels, count in zip(KINDS, counts, strict=True):
             for b, share in enumerate(count / max(count.sum(), 1) * 100):

@@ -108,9 +108,8 @@ def draw_flipped(group: Group) -> tuple[alt.TopLevelMixin, str]:
     split, (names, _) = group.data.data.train, group.classes(0)
 
     def ends(run: Result, size: Size) -> tuple[list[Cell], list[Cell]]:
-        arrays = group.arrays(run, ("train_index", "train_given", "train_noise_score"))
-        index, given, score = (arrays[name] for name in ("train_index", "train_given", "train_noise_score"))
-        reference = group.reference(run, index)
+        wanted = "train_index", "train_given", "train_reference", "train_noise_score"
+        index, given, reference, score = group.arrays(run, wanted).values()
         order = missed_first(score, given, reference)
 
         def cell(k: int) -> Cell:

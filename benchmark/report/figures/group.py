@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...cache import caches
 from ...contract.errors import BadInput
 from ...data import Prepared, load
-from ...noise.artefact import Noise, judged_by, read_artefact
+from ...noise.artefact import Noise, read_artefact
 from ...store import Store
 from ..grouping import grouped, method_title, noise_of, noise_title, setting_of, setting_title
 from ..results import Result
@@ -62,6 +62,11 @@ class Group:
         return setting_title(self.results[0])
 
     @property
+    def but_dataset(self) -> str:
+        """What the settings of several datasets have in common, in words."""
+        return self.setting.removeprefix(f"{self.results[0].spec.dataset.label}, ")
+
+    @property
     def noise(self) -> str:
         """The noise in words, of a group that has one."""
         return noise_title(self.results, short=False)
@@ -100,13 +105,6 @@ class Group:
         """The given labels of a run. Raises BadInput."""
         return read_artefact(self.store.noise_path(result.noise_sha256))
 
-    def reference(self, result: Result, index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The reference labels (M,) of a run's training images at `index` (M,), -1 for images from outside."""
-        labels = np.asarray(self.data.data.train.labels)
-        if index.size and index.max() >= len(labels):
-            raise BadInput(f"runs/{result.key}: it knows more training images than {result.spec.dataset.label} has")
-        return judged_by(labels, self.noise_artefact(result).outside)[index]
-
     def classes(self, count: int) -> tuple[list[str], str]:
         """The names of `count` classes, each its own, and what is to be said of them; numbers where the cache lacks names."""
         try:
@@ -119,10 +117,17 @@ class Group:
 
 def settings(store: Store, results: Sequence[Result]) -> Iterator[Group]:
     """A group for each setting that has finished runs."""
-    for members in grouped(rising(results), setting_of).values():
-        methods = list(
-            dict.fromkeys(method_title(result) for result in results if setting_of(result) == setting_of(members[0]))
-        )
+    return _groups(store, results, setting_of)
+
+
+def across_datasets(store: Store, results: Sequence[Result]) -> Iterator[Group]:
+    """A group for each setting but for its dataset."""
+    return _groups(store, results, lambda result: setting_of(result)[1:])
+
+
+def _groups(store: Store, results: Sequence[Result], by: Callable[[Result], tuple[object, ...]]) -> Iterator[Group]:
+    for which, members in grouped(rising(results), by).items():
+        methods = list(dict.fromkeys(method_title(result) for result in results if by(result) == which))
         finished = [result for result in members if result.status == "finished"]
         if finished:
             yield Group(store, finished, methods)

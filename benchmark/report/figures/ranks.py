@@ -6,13 +6,25 @@ from collections.abc import Sequence
 
 import altair as alt
 
+from ..ranking import ranking
 from . import theme
-from .group import Row
+from .group import Group, NotApplicable, Row
 
-FEWEST_BLOCKS = 6
-"""Independent blocks (datasets, noises) below which ranks say too little to be drawn."""
 LINE, BAR = 15, 6
 """Pixels from name to name, and from clique to clique."""
+
+
+def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
+    """The methods that are finished on every dataset."""
+    found = ranking(group.results, "ce")
+    if isinstance(found, str):
+        raise NotApplicable(found)
+    left_out = f" Left out, for want of results: {', '.join(found.left_out)}." if found.left_out else ""
+    return chart(found.methods, found.ranks.tolist(), found.cliques, found.apart), (
+        f"Average rank by accuracy at the last epoch over {len(found.datasets)} datasets ({', '.join(found.datasets)}), of "
+        "each the mean over noises and seeds; methods joined by a bar are not told apart (Nemenyi, after Friedman's test: "
+        f"p = {found.friedman:.2g}).{left_out}"
+    )
 
 
 def chart(

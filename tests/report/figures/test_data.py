@@ -10,7 +10,7 @@ import pytest
 from made_up import Options, finished_sweep, only_group
 from scipy.stats import spearmanr
 
-from benchmark.report.figures import accuracy, cost, flipped, matrices, reliability, risk, training, votes
+from benchmark.report.figures import accuracy, cost, flipped, galleries, matrices, reliability, risk, training, votes
 from benchmark.report.figures.group import Group, NotApplicable, mean_and_band, percentiles
 from benchmark.score import aurc, ece, mistakes
 
@@ -101,7 +101,7 @@ def test_reliability_bins_hold_all_seeds_and_their_gaps_make_the_calibration_err
     assert reliability.errors(group)["ce"] == pytest.approx(gap, rel=1e-3)
 
 
-def test_wrong_labels_are_told_by_the_reference_labels_of_the_cache(sweep: Group):
+def test_wrong_labels_are_told_by_the_reference_labels(sweep: Group):
     group = sweep.hardest()
     rows = flipped.rows(group)
     counts = np.zeros((2, flipped.BINS))
@@ -121,11 +121,11 @@ def test_clean_labels_leave_nothing_to_compare(tmp_path: Path):
             draw(group)
 
 
-def test_without_the_cache_wrong_labels_cannot_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_cache_there_are_no_images_and_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     group = only_group(finished_sweep(tmp_path / "sweep"))
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "elsewhere"))
     with pytest.raises(NotApplicable, match="not in this machine's cache; python -m benchmark data prepare marked"):
-        flipped.draw(group)
+        galleries.draw_flipped(group)
     assert "Classes have numbers" in matrices.draw_confusion(group)[1]
 
 

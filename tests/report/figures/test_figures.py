@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up import Options, finished_sweep, only_group
+from simulated import BASE, Known, result, stored
 
 from benchmark.contract import BadInput
 from benchmark.report.figures import FIGURES, Drawing, Missing, figures, lines, ranks, theme
 from benchmark.report.figures.export import FORMATS, as_script, files, write
 from benchmark.report.figures.group import OVERLAID
 from benchmark.report.figures.labels import Box, place_labels
+from benchmark.store import Store
 
 BEGIN = {"pdf": b"%PDF-", "svg": b"<svg ", "png": b"\x89PNG"}
 NASTY = ["<script>alert(1)</script>", "50%_off", "表情 é", "a" * 200, "datum.x || '", 'quote"', "b\\", "[x].y", "{{z}}", "m9"]
@@ -23,7 +27,8 @@ def test_every_figure_is_written_in_every_format(tmp_path: Path):
     store = finished_sweep(tmp_path, methods=("ce", "rul"), seeds=(0, 1))
     said = list(write(store, None, list(FORMATS)))
     written = sorted((tmp_path / "figures").iterdir())
-    expected = [f"{figure.name}.{kind}" for figure in FIGURES for kind in FORMATS if figure.name != "accuracy-noise"]
+    without = "accuracy-noise", "ranks"  # which want several noises, and six datasets
+    expected = [f"{figure.name}.{kind}" for figure in FIGURES for kind in FORMATS if figure.name not in without]
     assert [file.name for file in written] == sorted(expected)
     for file in written:
         assert file.read_bytes().startswith(BEGIN[file.suffix[1:]])
@@ -218,3 +223,23 @@ def test_classes_without_votes_are_drawn(tmp_path: Path):
     }
     assert isinstance(drawn["votes"], Missing)
     assert "votes" not in drawn["gallery-uncertainty"].caption
+
+
+def test_ranks_are_drawn_over_six_datasets_and_not_of_fewer(tmp_path: Path):
+    """Each method is the same number of points better than the one before it, on every dataset."""
+    for datasets in (5, 6):
+        runs = [
+            result(method, accuracy=70 + d + 2 * m, rate=d / 100, dataset=replace(BASE.dataset, name=f"set{d}", subset=None))
+            for d in range(datasets)
+            for m, method in enumerate(("ce", "gce", "rul"))
+        ]
+        stored(tmp_path / str(datasets), runs, Known({run.key: np.ones(20, bool) for run in runs}))
+    (missing,) = figures(Store(tmp_path / "5"), ["ranks"])
+    assert isinstance(missing, Missing)
+    assert "want at least 6 datasets, and there are 5" in missing.reason
+    (drawing,) = figures(Store(tmp_path / "6"), ["ranks"])
+    assert isinstance(drawing, Drawing)
+    texts = [row["text"] for rows in drawing.spec()["datasets"].values() for row in rows if "text" in row]
+    assert {"rul 1.00", "gce 2.00", "ce 3.00"} < set(texts)
+    assert "over 6 datasets (set0, set1, set2, set3, set4, set5)" in drawing.caption
+    assert "set0" not in drawing.about
