@@ -10,6 +10,7 @@ from .commands.data import data_check, data_prepare, data_show
 from .commands.lists import list_
 from .commands.method import method_check, method_new
 from .commands.noise import noise_export, noise_import, noise_make, noise_show
+from .commands.reproduce import reproduce
 from .commands.run import run, table
 from .contract.errors import BadInput
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("table")(table)
+app.command("reproduce")(reproduce)
 app.command("list")(list_)
 
 method = _group("Start a method of your own, and check it.")
