@@ -60,7 +60,7 @@ def belongs(run: Result, row: Published) -> bool:
 
 
 def differences_of(run: Result, row: Published) -> list[str]:
-    """In what the published number's protocol differs from the run's, a phrase for each; what the paper does not say, too."""
+    """In what the published number's protocol differs from the run's, a phrase for each; what is not known of it, too."""
     spec, said, silent = run.spec, [], []
 
     def compare(what: str, theirs: str, ours: str, phrase: str) -> None:
@@ -91,7 +91,7 @@ def differences_of(run: Result, row: Published) -> list[str]:
         said.append("its own recipe")
     if row.registered != spec.method:
         said.append(f"method {row.registered}")
-    return [*said, *(f"does not say {what}" for what in silent)]
+    return [*said, *(f"not known: {what}" for what in silent)]
 
 
 def _table(group: Sequence[Result], paper: str, found: Sequence[tuple[Sequence[Result], Published]]) -> Table:
@@ -128,7 +128,7 @@ def _numbers(values: Sequence[float], row: Published) -> tuple[str, str, str]:
 def _caption(found: Sequence[tuple[Sequence[Result], Published]], letters: dict[str, str]) -> str:
     said = [
         "Measured: at the last epoch, mean ± standard deviation over n seeds. Difference: measured minus published; it judges "
-        "an implementation only where no mark stands beside it."
+        "an implementation only where no mark stands beside it. Optimiser, batch size and augmentation are not compared."
     ]
     if letters:
         told = "; ".join(f"{letter}: {phrase}" for phrase, letter in letters.items())

@@ -21,7 +21,7 @@ CLEAN = "none"
 """The noise of labels as they are distributed."""
 
 EPOCHS = {
-    "": "which epoch is not said",
+    "": "epoch not known",
     "last": "last epoch",
     "best": "best epoch on the test set",
     "last10": "mean of the last 10 epochs",
@@ -40,17 +40,17 @@ class Published(BaseModel):
     method: str = Field(min_length=1)
     registered: str  #: the method's name here, empty where it is not among them
     dataset: str = Field(min_length=1)
-    registered_dataset: str = Field(pattern=r"^[a-z0-9-]+(\[classes=([0-9]+|\?)\])?$")  #: `?`: how many, is not said
+    registered_dataset: str = Field(pattern=r"^[a-z0-9-]+(\[classes=([0-9]+|\?)\])?$")  #: `?`: how many, is not known
     noise_kind: str = Field(min_length=1)
     registered_noise: str  #: a kind of ours, `none` or `unstated`
     noise_rate: float = Field(ge=0, le=100)  #: percent
     metric: Literal["accuracy", "macro_acc", "nll", "ece"]  #: the first two in percent, `ece` as a fraction
-    selection: Literal["", "last", "best", "last10", "val"]  #: how its epoch was chosen, empty where the paper does not say
+    selection: Literal["", "last", "best", "last10", "val"]  #: how its epoch was chosen, empty where it is not known
     mean: float
     std: float | None = Field(ge=0)
     backbone: str
-    registered_backbone: str = Field(pattern=r"^[a-z0-9-]*$")  #: not all of them are among ours; empty where it is not said
-    weights: str = Field(pattern=r"^[a-z0-9-]*$")  #: of which the backbone starts; `none`: of none; empty where it is not said
+    registered_backbone: str = Field(pattern=r"^[a-z0-9-]*$")  #: not all of them are among ours; empty where it is not known
+    weights: str = Field(pattern=r"^[a-z0-9-]*$")  #: of which the backbone starts; `none`: of none; empty where it is not known
     epochs: int | None = Field(ge=1)
     source: str = Field(min_length=1)
     verified: Literal["yes", "no"]  #: whether the source itself was read

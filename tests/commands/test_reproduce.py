@@ -130,10 +130,7 @@ def test_each_is_planned_whole_where_its_images_are(call, weights, tmp_path, mon
 def test_published_numbers_are_listed_by_paper_dataset_and_method(call):
     words = ("list", "published", "--paper", "SCN (CVPR 2020) Table 2", "--dataset", "rafdb", "--method", "scn")
     _, out, _ = call(*words)
-    assert (
-        "RAF-DB, symmetric-exclusive (uniform over other classes), 10 %: accuracy 82.18; which epoch is not said; UNVERIFIED"
-        in out
-    )
+    assert "RAF-DB, symmetric-exclusive (uniform over other classes), 10 %: accuracy 82.18; epoch not known; UNVERIFIED" in out
     rows = json.loads(call(*words, "--json")[1])
     assert out.count("UNVERIFIED") == sum(row["verified"] == "no" for row in rows) == 3
     assert {row["registered"] for row in rows} == {"scn"}
