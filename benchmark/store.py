@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,14 +52,20 @@ def _read_text(path: Path) -> str:
         raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
 
+@cache
+def _checked(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)  # costly to make, and a table reads the metrics of every run
+
+
 def _read_json(path: Path, kind: type[T]) -> T:
     """The content of a file, of the kind that it must be. Raises BadInput."""
     try:
-        return TypeAdapter(kind).validate_json(_read_text(path))
+        content: T = _checked(kind).validate_json(_read_text(path))  # type: ignore[arg-type]  # a type is hashable
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BadInput(f"{path} is damaged: {f'{where}: ' if where else ''}{first['msg']}") from None
+    return content
 
 
 def _json(data: Any) -> bytes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from simulated import stored, sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -438,9 +441,55 @@ def test_help_does_not_wait_for_torch():
     assert "torch" not in imported_after(code)
 
 
-def test_tables_never_import_the_training_code():
-    modules = imported_after("import benchmark.report.write")
-    assert not [name for name in modules if name == "torch" or name.startswith("benchmark.train")]
+@pytest.fixture
+def three_seeds(tmp_path):
+    """A finished sweep of two methods with enough seeds for tests, and of a third that is told more."""
+    runs, evidence = sweep(np.random.default_rng(0), truth=[0.6, 0.8, 0.9], spread=[0.005] * 3, images=1000)
+    told_more = [dataclasses.replace(run, privilege=("votes",)) if run.spec.method == "m2" else run for run in runs]
+    return stored(tmp_path / "o", told_more, evidence)
+
+
+def test_a_table_of_three_seeds_compares_with_the_baseline_that_was_asked_for(call, three_seeds):
+    status, out, _ = call("table", three_seeds)
+    assert status == 0
+    assert "mean ± standard deviation over 3 seeds" in out
+    assert re.search(r"^\| m1 +\| +\*\*[0-9.]+ ± [0-9.]+\*\* \|", out, re.M)
+    assert len(list(three_seeds.rglob("test_right.npy"))) == 9
+    assert "Test accuracy beside ce" in (three_seeds / "table.md").read_text()
+    assert call("table", three_seeds, "--baseline", "m1")[0] == 0
+    assert "Test accuracy beside m1" in (three_seeds / "table.md").read_text()
+
+
+def test_a_baseline_that_is_not_there_is_refused_with_the_nearest_name(call, three_seeds):
+    call("table", three_seeds)
+    before = (three_seeds / "table.md").read_text()
+    status, out, err = call("table", three_seeds, "--baseline", "m11")
+    assert (status, out) == (2, "")
+    assert err.strip() == "error: no method of this sweep is called 'm11'; did you mean 'm1'?"
+    assert (three_seeds / "table.md").read_text() == before
+
+
+def test_a_baseline_that_is_told_more_is_refused(call, three_seeds):
+    status, _, err = call("table", three_seeds, "--baseline", "m2")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert "--baseline m2: it is told more than the given labels" in err
+
+
+def test_lost_predictions_are_named_in_one_line(call, three_seeds):
+    for file in three_seeds.rglob("predictions.npz"):
+        file.unlink()
+    status, _, err = call("table", three_seeds)
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert "predictions.npz cannot be read" in err
+
+
+def test_tables_never_import_the_training_code(three_seeds):
+    code = f"import sys\nfrom benchmark import cli\nsys.argv = ['benchmark', 'table', {str(three_seeds)!r}]\n"
+    code += "try:\n    cli.main()\nexcept SystemExit as ended:\n    assert not ended.code"
+    modules = imported_after(code)
+    assert "benchmark.score.statistics" in modules
+    training = ("torch", "timm", "benchmark.train", "benchmark.sweep", "benchmark.methods", "benchmark.conformance")
+    assert not [name for name in modules if name.startswith(training)]
 
 
 BAD_PREDICTION = """

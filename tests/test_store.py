@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stubs import SPEC
 
 from benchmark.contract import BadInput
-from benchmark.store import Store, write_whole
+from benchmark.store import RunFolder, Store, write_whole
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -44,6 +45,41 @@ def test_damaged_metrics_are_named(tmp_path: Path):
     (run.path / "metrics.json").write_text("{")
     with pytest.raises(BadInput, match=r"metrics\.json is damaged"):
         run.metrics()
+
+
+def finished(tmp_path: Path, **arrays: object) -> RunFolder:
+    run = Store(tmp_path).run("k")
+    logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    run.save_arrays("predictions", {"test_logits": logits, "test_reference": np.array([0, 1, 0, 2]), **arrays})
+    run.finish({"acc_last": 50.0})
+    return run
+
+
+def test_what_a_run_got_right_is_kept_once_it_was_asked_for_and_goes_with_the_run(tmp_path: Path):
+    run = finished(tmp_path)
+    assert run.test_right().tolist() == [True, True, False, False]
+    assert run.test_reference().tolist() == [0, 1, 0, 2]
+    (run.path / "predictions.npz").rename(run.path / "moved")
+    assert run.test_right().tolist() == [True, True, False, False]
+    (run.path / "moved").rename(run.path / "predictions.npz")
+    (run.path / "test_right.npy").write_bytes(b"half of it")
+    assert run.test_right().tolist() == [True, True, False, False]
+    run.discard()
+    with pytest.raises(BadInput, match=r"predictions\.npz cannot be read"):
+        run.test_right()
+
+
+def test_what_a_run_got_right_can_be_read_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = finished(tmp_path)
+    monkeypatch.setattr("benchmark.store.write_whole", lambda *_: (_ for _ in ()).throw(PermissionError("read-only")))
+    assert run.test_right().tolist() == [True, True, False, False]
+    assert not (run.path / "test_right.npy").exists()
+
+
+@pytest.mark.parametrize("arrays", [{"test_logits": None}, {"test_logits": np.ones(4)}, {"test_reference": np.arange(3)}])
+def test_damaged_predictions_are_named(tmp_path: Path, arrays):
+    with pytest.raises(BadInput, match=r"predictions\.npz (cannot be read|is damaged)"):
+        finished(tmp_path, **arrays).test_right()
 
 
 def test_checking_an_output_folder_leaves_no_trace(tmp_path: Path):

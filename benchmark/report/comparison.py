@@ -38,6 +38,7 @@ class Pairs:
             for noise, members in grouped(finished, noise_of).items()
         }
         """By noise, then by method, then by seed."""
+        self._covariances: dict[Key, tuple[dict[str, int], Doubles]] = {}
         self.competitors = {method_of(run) for run in group if not run.privilege}
 
     def mean(self, noise: Key, method: Key) -> float:
@@ -57,13 +58,20 @@ class Pairs:
         """How much better the first method is than the second, in points, over the seeds that they share."""
         shared = self.seeds(noise, first, second)
         ours, theirs = ([self.columns[noise][method][seed] for seed in shared] for method in (first, second))
-        return paired_difference(self._values(ours), self._values(theirs), self._drawn(ours), self._drawn(theirs))
+        place, covariance = self._covariance(noise)
+        both = [place[run.key] for run in (*ours, *theirs)]
+        return paired_difference(self._values(ours), self._values(theirs), covariance[np.ix_(both, both)])
 
     def _values(self, runs: Sequence[Result]) -> Doubles:
         return np.array([self._value(run) for run in runs])
 
-    def _drawn(self, runs: Sequence[Result]) -> Doubles:
-        return np.stack([self._resampled[run.key] for run in runs])
+    def _covariance(self, noise: Key) -> tuple[dict[str, int], Doubles]:
+        """Of a column's runs over resamples of the test images, and the place of each run in it."""
+        if noise not in self._covariances:
+            keys = [run.key for seeds in self.columns[noise].values() for run in seeds.values() if run.key in self._resampled]
+            covariance = np.cov(np.stack([self._resampled[key] for key in keys]))
+            self._covariances[noise] = {key: place for place, key in enumerate(keys)}, covariance
+        return self._covariances[noise]
 
     @cached_property
     def _resampled(self) -> dict[str, Doubles]:
@@ -116,6 +124,7 @@ def best_of(pairs: Pairs) -> Best:
     for noise, methods in pairs.columns.items():
         entrants = {method for pair in tested if pair[0] == noise for method in pair[1:]}
         if not entrants:
+            left_out |= len(pairs.competitors & methods.keys()) > 1
             continue
         best = max(sorted(entrants, key=list(methods).index), key=lambda method: pairs.mean(noise, method))
         p = {other: adjusted.get((noise, best, other), adjusted.get((noise, other, best))) for other in entrants - {best}}

@@ -145,19 +145,20 @@ def _chi_squared(freedom: int) -> tuple[Doubles, Doubles]:
     return np.exp(log), weight / weight.sum()
 
 
-def paired_difference(first: Floats, second: Floats, resampled_first: Floats, resampled_second: Floats) -> Difference:
+def paired_difference(first: Floats, second: Floats, covariance: Floats) -> Difference:
     """How much better the first of two methods is than the second.
 
     Args:
         first, second: (S,), a metric of each run; the same place is the same seed. S is at least 2.
-        resampled_first, resampled_second: (S, B), the same over resamples of the test images.
+        covariance: (2 S, 2 S), of the same metric of these runs, the first method's before the second's, over resamples of
+            the test images.
     """
     one = check_values(first, "values")
     d = one - check_values(second, "values", len(one))
     S = len(d)
     if S < 2:
         raise ValueError(f"a difference takes at least two seeds, not {S}")
-    spread = np.cov(resampled_first - resampled_second)  # (S, S)
+    spread = covariance[:S, :S] - covariance[:S, S:] - covariance[S:, :S] + covariance[S:, S:]  # of the differences
     own = float(np.trace(spread)) / S
     shared = max(0.0, (float(spread.sum()) / S - own) / (S - 1))
     return Difference(float(d.mean()), S, float(d.var(ddof=1)), max(0.0, own - shared), shared)

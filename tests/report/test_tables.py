@@ -5,52 +5,18 @@ from __future__ import annotations
 import dataclasses
 import html
 
-from stubs import SPEC
+from simulated import BASE, Known, result
 
 from benchmark.report.formats import render
-from benchmark.report.results import COLUMNS, Result
-from benchmark.report.tables import notes, tables
-
-BASE = dataclasses.replace(SPEC, options={})
-
+from benchmark.report.results import COLUMNS
+from benchmark.report.tables import notes
+from benchmark.report.tables import tables as made
 
 COSTS = ("1", "10.0")
 
 
-def result(
-    method="scn",
-    seed=0,
-    status="finished",
-    accuracy=80.0,
-    rate=0.2,
-    realised=None,
-    imbalance=1.0,
-    error=None,
-    privilege=(),
-    **changes,
-):
-    spec = dataclasses.replace(BASE, method=method, seed=seed, noise_rate=rate, **changes)
-    metrics = (
-        {"acc_last": accuracy, "macro_acc": accuracy - 5, "nll": 0.5, "networks": 1, "train_seconds": 9.96}
-        if status == "finished"
-        else {}
-    )
-    return Result(
-        spec=spec,
-        key=f"{method}{seed}",
-        noise_sha256=f"noise {rate} {seed}",
-        weights_sha256=None,
-        weights_match="60 of the backbone's 62 tensors" if spec.pretrained else None,
-        dataset_sha256="data",
-        code="code",
-        protocol=1,
-        realised=rate if realised is None else realised,
-        imbalance=imbalance,
-        privilege=privilege,
-        status=status,
-        metrics=metrics,
-        error=error,
-    )
+def tables(results, evidence=None, baseline="ce"):
+    return made(results, evidence or Known({}), baseline)
 
 
 def headline(*results):
@@ -130,10 +96,10 @@ def test_the_mean_over_classes_stands_beside_accuracy_where_classes_are_imbalanc
 
 def test_a_method_that_is_told_more_is_marked_wherever_it_stands_and_the_note_says_what_it_knows():
     results = [result(), result("ldl", privilege=("votes",))]
-    made = tables(results)
-    assert [row[0] for row in made[0].rows] == ["scn", "ldl †"]
-    assert [row[1] for row in made[-1].rows] == ["scn", "ldl †"]
-    assert "ldl † is told more than the given labels (how humans voted on each training image)" in render(made, [])["md"]
+    both = tables(results)
+    assert [row[0] for row in both[0].rows] == ["scn", "ldl †"]
+    assert [row[1] for row in both[-1].rows] == ["scn", "ldl †"]
+    assert "ldl † is told more than the given labels (how humans voted on each training image)" in render(both, [])["md"]
 
 
 def test_headers_give_the_realised_rate():
