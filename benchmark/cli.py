@@ -11,6 +11,7 @@ from .commands.lists import list_
 from .commands.method import method_check, method_new
 from .commands.noise import noise_export, noise_import, noise_make, noise_show
 from .commands.report import report
+from .commands.reproduce import reproduce
 from .commands.run import run, table
 from .contract.errors import BadInput
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("table")(table)
 app.command("report")(report)
+app.command("reproduce")(reproduce)
 app.command("list")(list_)
 
 method = _group("Start a method of your own, and check it.")

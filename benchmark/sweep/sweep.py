@@ -145,6 +145,10 @@ def checked_sweep(given: Mapping[str, Any], options: Container[str] = ()) -> Swe
         raise BadInput(f"{called}: got {first['input']!r}; {message[0].lower()}{message[1:]}") from None
 
 
+ABOUT = ("about", "citation")
+"""What a file of sweeps may say of itself."""
+
+
 def read_settings(file: Path) -> list[dict[str, Any]]:
     """The settings of one sweep, or of several under [[sweep]] as in sweep.toml, from a TOML file. Raises BadInput."""
     need_file("--config", file)
@@ -154,6 +158,7 @@ def read_settings(file: Path) -> list[dict[str, Any]]:
         raise BadInput(f"--config {file}: it cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"--config {file}: it is not TOML ({' '.join(str(error).split())})") from None
+    content = {name: value for name, value in content.items() if name not in ABOUT}
     several = content.get("sweep", [content])
     if not several or not isinstance(several, list) or not all(isinstance(entry, dict) for entry in several):
         raise BadInput(f"--config {file}: wanted the settings of a sweep, or tables named [[sweep]]")
