@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..contract.config import checked_options
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..data import Prepared, load, replace_images, stratified
@@ -22,12 +23,12 @@ from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
 from ..train.backbones import Input
+from ..train.model import Predicted
 from ..train.pretrained import colour_statistics, input_of, load_weights
-from ..train.trainer import Diverged, Predicted, Trainer
+from ..train.trainer import Diverged, Trainer
 from ..train.training_set import Augmentation, DeviceSet
 from .machine import environment, peak_memory, reset_peak_memory
 from .plan import Job
-from .sweep import checked_options
 
 FEATURE_IMAGES = 1000
 WATCHED = 500
