@@ -47,11 +47,11 @@ def predict(
             paths, predicted.labels, predicted.probabilities, predicted.uncertainty, strict=True
         )
     ]
-    notes = [f"{len(others)} files are not used, which are no images by their endings ({others[0]})"] if others else []
     if file:
         write_out(file, _csv(rows))
-    for note in notes:
-        print(note, file=sys.stderr)
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        print(f"left out, no image by its ending: {others[0]}{more}", file=sys.stderr)
     print(as_json_text(rows) if json_ else _table(rows))
 
 
@@ -84,13 +84,9 @@ def _table(rows: list[dict[str, Any]]) -> str:
     cells = [
         [_shown(row["path"]), _shown(row["label"]), f"{row['probability']:.4f}", f"{row['uncertainty']:.4g}"] for row in rows
     ]
-    return tabulate(
-        cells,
-        headers=list(rows[0]),
-        disable_numparse=True,
-        colalign=("left", "left", "right", "right"),
-        preserve_whitespace=True,
-    )
+    align = ("left", "left", "right", "right")
+    text: str = tabulate(cells, headers=list(rows[0]), disable_numparse=True, colalign=align, preserve_whitespace=True)
+    return text
 
 
 def _shown(text: str) -> str:
