@@ -23,6 +23,7 @@ from .contract.registry import load_plugins
 from .fingerprint import code_fingerprint
 from .record import ModelRecord
 from .store import RunFolder
+from .train.backbones import check_backbone
 from .train.device import resolve_device
 from .train.model import Model
 from .train.training_set import DeviceSet, evaluation_batch
@@ -147,10 +148,14 @@ def export_model(folder: Path, out: Path, *, plugins: Sequence[str | Path] = ())
     Raises BadInput as `load_model` does, so that what is handed on can be loaded, and where `out` is not new.
     """
     try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise BadInput(f"--out {out}: it is there already; wanted a new folder, or an empty one")
-        content, record = RunFolder(folder).model()
-        _built(folder, content, record, "cpu", plugins)
+        new = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    except OSError as error:
+        raise BadInput(f"--out {out}: it cannot be read ({error.strerror})") from None
+    if not new:
+        raise BadInput(f"--out {out}: it is there already; wanted a new folder, or an empty one")
+    content, record = RunFolder(folder).model()
+    _built(folder, content, record, "cpu", plugins)
+    try:
         RunFolder(out).save_model(content, record)
     except OSError as error:
         raise BadInput(f"--out {out}: it cannot be written ({error.strerror})") from None
@@ -162,6 +167,7 @@ def _built(folder: Path, content: bytes, record: ModelRecord, device: str, plugi
     spec, on = record.spec, resolve_device(device)
     method = _method(folder, record, plugins)
     config = checked_options(spec.method, method.Config, spec.options)
+    check_backbone(spec.backbone)  # timm would look for other names on the network
     state = _tensors(folder, content)
     try:
         model = Model(
@@ -177,7 +183,7 @@ def _built(folder: Path, content: bytes, record: ModelRecord, device: str, plugi
             seed=spec.seed,
             device=on,
             side=record.side,
-            privileged=_privileged(record),
+            privileged=_privileged(record, on),
         )
     except BadInput:
         raise
@@ -212,13 +218,13 @@ def _tensors(folder: Path, content: bytes) -> dict[str, Tensor]:
     return tensors
 
 
-def _privileged(record: ModelRecord) -> dict[str, Any]:
+def _privileged(record: ModelRecord, device: torch.device) -> dict[str, Any]:
     """What was known beyond the labels, as far as a prediction may hang on it: nobody's votes, which stay with their images."""
     transition = record.transition
     return {
-        "votes": torch.zeros(record.num_samples, len(record.classes), dtype=torch.int64),
+        "votes": torch.zeros(record.num_samples, len(record.classes), dtype=torch.int64, device=device),
         "noise_rate": record.noise_realised,
-        "transition": None if transition is None else torch.tensor(transition, dtype=torch.float32),
+        "transition": None if transition is None else torch.tensor(transition, dtype=torch.float32, device=device),
     }
 
 
