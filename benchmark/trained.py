@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,8 @@ class TrainedModel:
         """
         size = evaluation_batch(self._model.image_shape, self.record.side)
         parts = self._cut(images, size) if isinstance(images, np.ndarray) else self._decoded(images_at(images)[0], size)
-        predicted = self._model.predict_batches(map(self._normalised, parts), PURPOSE)
+        with _streams_kept(self._model.device):
+            predicted = self._model.predict_batches(map(self._normalised, parts), PURPOSE)
         probabilities = torch.from_numpy(predicted.logits).softmax(dim=1).numpy()
         return Predictions(predicted.logits.argmax(axis=1), probabilities, predicted.uncertainty, predicted.logits)
 
@@ -170,21 +173,22 @@ def _built(folder: Path, content: bytes, record: ModelRecord, device: str, plugi
     check_backbone(spec.backbone)  # timm would look for other names on the network
     state = _tensors(folder, content)
     try:
-        model = Model(
-            method,
-            config,
-            num_classes=len(record.classes),
-            num_samples=record.num_samples,
-            image_shape=record.image_shape,
-            epochs=spec.recipe.epochs,
-            batch_size=spec.recipe.batch_size,
-            backbone=spec.backbone,
-            precision=spec.precision,
-            seed=spec.seed,
-            device=on,
-            side=record.side,
-            privileged=_privileged(record, on),
-        )
+        with _streams_kept(on):
+            model = Model(
+                method,
+                config,
+                num_classes=len(record.classes),
+                num_samples=record.num_samples,
+                image_shape=record.image_shape,
+                epochs=spec.recipe.epochs,
+                batch_size=spec.recipe.batch_size,
+                backbone=spec.backbone,
+                precision=spec.precision,
+                seed=spec.seed,
+                device=on,
+                side=record.side,
+                privileged=_privileged(record, on),
+            )
     except BadInput:
         raise
     except Exception as error:  # a plugin's own fault, and named as such
@@ -192,6 +196,18 @@ def _built(folder: Path, content: bytes, record: ModelRecord, device: str, plugi
     _check_fit(folder, model.method.state_dict(), state)
     model.load(state)
     return TrainedModel(record, model)
+
+
+@contextmanager
+def _streams_kept(device: torch.device) -> Iterator[None]:
+    """Whatever is seeded and drawn within, the random streams of whoever calls go on as if it had not been."""
+    numpys, pythons = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        np.random.set_state(numpys)
+        random.setstate(pythons)
 
 
 def _method(folder: Path, record: ModelRecord, plugins: Sequence[str | Path]) -> type[Method]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pictures import save
 from PIL import Image
 from refusal import refusal
 from trainings import Trained, trained
@@ -129,6 +131,18 @@ def test_a_picture_of_any_size_and_colour_is_brought_to_the_datasets(few: Traine
     assert model.predict(tmp_path / "a.JPG").logits.tobytes() == model.predict(as_the_dataset_does).logits.tobytes()
 
 
+def test_a_folder_of_photos_is_decoded_as_the_dataset_decoded_it(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 6), ("test", 3)):
+        for label in ("cats", "dogs"):
+            for k in range(count):
+                height, width = rng.integers(20, 40, 2)
+                save(tmp_path / "photos" / split / label / f"{k}.png", int(rng.integers(1000)), height, width)
+    runs = trained(tmp_path / "out", methods=["ce"], dataset="folder", data_root=str(tmp_path / "photos"), batch_size=4)
+    assert runs.test.shape[-1] == 3
+    assert_stored(load_model(runs["ce"], device="cpu").predict(tmp_path / "photos" / "test"), runs, "ce")
+
+
 def test_draws_begin_anew_at_each_call(few: Trained):
     model = load_model(few["mc-dropout"], device="cpu")
     torch.manual_seed(1)
@@ -137,6 +151,22 @@ def test_draws_begin_anew_at_each_call(few: Trained):
     assert model.predict(few.test[:5]).logits.tobytes() == first.logits.tobytes()
     again = model.predict(np.concatenate([few.test[:1]] * 2)).logits
     assert again[0].tobytes() != again[1].tobytes(), "nothing was drawn"
+
+
+def test_a_callers_own_random_streams_are_left_alone(few: Trained):
+    def drawn() -> tuple[float, float, float]:
+        return float(torch.rand(())), np.random.rand(), random.random()
+
+    def seeded() -> None:
+        torch.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+
+    seeded()
+    undisturbed = drawn()
+    seeded()
+    load_model(few["mc-dropout"], device="cpu").predict(few.test[:2])
+    assert drawn() == undisturbed
 
 
 def test_images_that_torch_cannot_take_as_they_are(few: Trained):
