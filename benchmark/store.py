@@ -7,6 +7,7 @@ when its metrics.json is there: it is written last.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import tempfile
@@ -24,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .contract.errors import BadInput
 from .paths import write_whole
+from .record import ModelRecord
 from .spec import RunSpec
 
 T = TypeVar("T")
@@ -148,9 +150,39 @@ class RunFolder:
         except Exception:  # zip, zlib and numpy each raise types of their own
             raise BadInput(f"{path} is damaged") from None
 
-    def save_model(self, content: bytes) -> None:
-        """The trained model as safetensors."""
-        write_whole(self.path / "model.safetensors", content)
+    def save_model(self, weights: bytes, record: ModelRecord) -> None:
+        """The trained model: its weights as safetensors, and what else it takes to build it."""
+        write_whole(self.path / "model.safetensors", weights)
+        write_whole(self.path / "model.json", _json(record.to_dict()))
+
+    def model(self) -> tuple[bytes, ModelRecord]:
+        """The trained model as stored, also where it was exported to. Raises BadInput, which says what is lacking."""
+        record, weights = self.path / "model.json", self.path / "model.safetensors"
+        if not record.is_file():
+            raise BadInput(f"{self.path}: {self._without_model()}")
+        found = _read_json(record, ModelRecord)
+        try:
+            content = weights.read_bytes()
+        except OSError as error:
+            raise BadInput(f"{weights} cannot be read ({error.strerror})") from None
+        if hashlib.sha256(content).hexdigest() != found.weights_sha256:
+            raise BadInput(f"{weights} is damaged, or of another model: its sha256 is not the one in model.json")
+        return content, found
+
+    def _without_model(self) -> str:
+        if not self.path.is_dir():
+            there = "it is a file" if self.path.exists() else "there is no such folder"
+            return f"{there}; wanted the folder of a run (OUT/runs/KEY), or an exported one"
+        if (self.path / "grid.json").is_file():
+            return "it holds a sweep; wanted one of its runs, as in runs/KEY"
+        if self.status == "finished":
+            return (
+                "it was finished before runs kept a model.json, and lacks classes, image shape and colour statistics; "
+                "run it again with --force"
+            )
+        if self.status != "missing":
+            return f"the run is not finished ({self.status})"
+        return "there is no model in it (no model.json)"
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Declares the run finished; the checkpoint has served."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contract import BadInput, Box
+from benchmark.contract.files import files_below, images_below, is_meant
 
-from ._files import files_below, images_below, is_meant
 from ._listed import TEST, TRAIN, Row, whole
 from ._table import below, table_rows
 

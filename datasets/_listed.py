@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Box, Data, Dataset, Finding, Seen, Split, decode_one, duplicates
-
-from ._files import files_below, image_size, is_image
+from benchmark.contract.files import files_below, image_size, is_image
 
 TRAIN, TEST = "train", "test"
 

@@ -23,8 +23,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from benchmark.contract import BadInput, Card
+from benchmark.contract.files import files_below, header, is_image, is_meant
 
-from ._files import files_below, header, is_image, is_meant
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
 LARGEST_SIDE = 224

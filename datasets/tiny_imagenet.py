@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.contract import BadInput, Card, Data, Finding
+from benchmark.contract.files import images_below
 
 from ._download import Remote, unpack_first
-from ._files import images_below
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
 FOLDER = "tiny-imagenet-200"

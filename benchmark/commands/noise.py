@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from ..contract.errors import BadInput, need_file
 from ..noise import FILE, Names, Noise, list_text, read_artefact, source_of, takes_rate
 from .arguments import path_of, plain_number, set_options, whole_number
 from .data import Plugin, Root, Set
+from .out import file_for, write_out
 
 Target = Annotated[str, Option("--out", help="The file to write.")]
 Which = Annotated[str, Option("--dataset", help="NAME or NAME@COUNT.")]
@@ -39,7 +39,7 @@ def noise_make(
     plugin: Plugin = None,
 ) -> None:
     """Make noisy labels for a dataset, the same that a sweep would make, and write them as an artefact."""
-    target, seed = _target(out, ".npz"), seed or 0
+    target, seed = file_for(out, ".npz"), seed or 0
     if takes_rate(noise_kind) and noise is None:
         raise BadInput(f"--noise: the noise kind '{noise_kind}' needs a rate")
     if not 0 <= seed < 2**32:
@@ -47,7 +47,7 @@ def noise_make(
     rated = {} if noise is None else {"noise": [noise]}
     given = {"dataset": dataset, "noise_kind": noise_kind, "seeds": [seed], "imbalance": imbalance, **rated}
     made, _, notes = _of_a_sweep(given, noise_file, data_root, set_, plugin)
-    _write(target, made.to_bytes(), notes)
+    write_out(target, made.to_bytes(), notes)
     print(f"{target}: {_about(made)}")
 
 
@@ -99,11 +99,11 @@ def noise_export(
     first = 1 if first is None else first
     if first not in (0, 1):
         raise BadInput(f"--first {first}: wanted 0 or 1")
-    file = _target(out, ".txt")
+    file = file_for(out, ".txt")
     noise, names, notes = _of_a_sweep(
         {"dataset": dataset, "noise_kind": FILE, "imbalance": imbalance}, artefact, data_root, set_, plugin
     )
-    _write(file, list_text(noise.given, names, first if names else 0).encode(), notes)
+    write_out(file, list_text(noise.given, names, first if names else 0).encode(), notes)
     print(f"{file}: {len(noise.given)} labels")
 
 
@@ -117,11 +117,11 @@ def noise_import(
     plugin: Plugin = None,
 ) -> None:
     """Turn a text list, as papers exchange them, into an artefact."""
-    file = _target(out, ".npz")
+    file = file_for(out, ".npz")
     noise, _, notes = _of_a_sweep(
         {"dataset": dataset, "noise_kind": FILE, "imbalance": imbalance}, labels, data_root, set_, plugin
     )
-    _write(file, noise.to_bytes(), notes)
+    write_out(file, noise.to_bytes(), notes)
     print(f"{file}: {_about(noise)}")
 
 
@@ -156,23 +156,3 @@ def _about(noise: Noise) -> str:
     return (
         f"{header.kind}{rate}{seed}: {len(noise.given)} labels of {header.dataset}, realised rate {100 * noise.realised:.2f} %"
     )
-
-
-def _target(out: str, ending: str) -> Path:
-    file = Path(path_of("--out", out))
-    if file.suffix != ending:
-        raise BadInput(f"--out {file}: wanted a name that ends in {ending}")
-    if file.exists():
-        raise BadInput(f"--out {file}: it is there already")
-    return file
-
-
-def _write(file: Path, content: bytes, notes: list[str]) -> None:
-    from ..paths import write_whole
-
-    for note in notes:
-        print(note, file=sys.stderr)
-    try:
-        write_whole(file, content)
-    except OSError as error:
-        raise BadInput(f"--out {file}: it cannot be written ({error.strerror})") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,7 +35,7 @@ def decode(
         images[k] = decode_one(paths[k], side, channels, boxes[k] if boxes else None)
 
     # Threads are enough: PIL decodes without the interpreter lock.
-    with ThreadPoolExecutor(os.cpu_count()) as pool, _progress(len(paths)) as advance:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress("decoding images", len(paths)) as advance:
         for _ in pool.map(one, range(len(paths))):
             advance()
     return images
@@ -99,7 +99,7 @@ def _eight_bits(picture: Any) -> Any:
 
 
 @contextmanager
-def _progress(count: int) -> Iterator[Any]:
+def progress(what: str, count: int) -> Iterator[Callable[[], None]]:
     """Gives what is called once an image; a bar on a terminal, where there are many."""
     if count < 1000 or not sys.stderr.isatty():
         yield lambda: None
@@ -108,5 +108,5 @@ def _progress(count: int) -> Iterator[Any]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("decoding images", total=count)
+        task = bar.add_task(what, total=count)
         yield lambda: bar.advance(task)

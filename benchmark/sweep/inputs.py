@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cache import prepare
-from ..contract.config import changed_options
+from ..contract.config import changed_options, checked_options
 from ..contract.dataset import Dataset
 from ..contract.errors import BadInput, need_folder, told
 from ..contract.registry import Plugins
 from ..data import Prepared, load, shared_images
 from ..noise import Facts, Names, Noise, is_drawn, make, source_of
 from ..spec import DatasetSpec, RunSpec
-from .sweep import Sweep, checked_options
+from .sweep import Sweep
 
 
 class Outer(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from collections.abc import Container, Iterator, Mapping
 from functools import cache
@@ -11,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..contract.errors import BadInput, need_file, unknown
 from ..noise import brings_file, file_kind, takes_rate
@@ -181,25 +180,3 @@ def _with_whole_paths(entry: dict[str, Any], file: Path) -> dict[str, Any]:
     if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
         raise BadInput(f"{what} wanted tables of options, as in [options.scn]")
     return entry
-
-
-def checked_options(name: str, config: type, given: Mapping[str, Any]) -> Any:
-    """An instance of a plugin's config dataclass from `--set` values, which are often text. Raises BadInput."""
-    fields = [f.name for f in dataclasses.fields(config)]
-    for option in given:
-        if option not in fields:
-            if not fields:
-                raise BadInput(f"{name} has no options; {name}.{option} was set")
-            raise unknown(f"option of {name}", option, fields)
-    try:
-        return TypeAdapter(config).validate_python(dict(given))
-    except BadInput:
-        raise
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([name, *map(str, first["loc"])])
-        raise BadInput(f"{where}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}") from None
-    except Exception as error:  # a plugin's own fault: types that are none, a __post_init__ that raises
-        raise BadInput(
-            f"the options of {name} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from None

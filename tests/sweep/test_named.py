@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from benchmark.contract import BadInput
-from benchmark.contract.config import changed_options
+from benchmark.contract.config import changed_options, checked_options
 from benchmark.contract.registry import load_plugins
 from benchmark.sweep.named import named_sweep, names, only, small
 from benchmark.sweep.run import MUST_AGREE
-from benchmark.sweep.sweep import checked_options, checked_sweep
+from benchmark.sweep.sweep import checked_sweep
 from benchmark.train.backbones import check_backbone
 
 PLUGINS = load_plugins()

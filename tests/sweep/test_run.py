@@ -85,7 +85,8 @@ def test_a_run_leaves_everything_that_the_design_names(tiny_plugin: Path, tmp_pa
     folder = out / "runs" / outcome.jobs[0].key
     names = {p.name for p in folder.iterdir()}
     assert names == {
-        "spec.json", "environment.json", "history.csv", "model.safetensors", "predictions.npz", "features.npz", "metrics.json",
+        "spec.json", "environment.json", "history.csv", "model.safetensors", "model.json", "predictions.npz", "features.npz",
+        "metrics.json",
     }  # fmt: skip
     (content,) = arrays(out).values()
     assert content["test_logits"].shape == (48, 3)

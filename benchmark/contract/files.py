@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmark.contract import BadInput
-from benchmark.contract.images import reason
+from .errors import BadInput
+from .images import reason
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Of files that are taken for images."""
