@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .conformance import check_method as check_method
+    from .trained import load_model as load_model
 
 _ROOT = Path(__file__).resolve().parent.parent
 if (_ROOT / "pyproject.toml").is_file():
@@ -12,9 +16,13 @@ if (_ROOT / "pyproject.toml").is_file():
 
 
 def __getattr__(name: str) -> Any:
-    """`benchmark.check_method`, imported when it is wanted, since training comes with it."""
+    """`benchmark.check_method` and `benchmark.load_model`, imported when they are wanted, since training comes with them."""
     if name == "check_method":
         from .conformance import check_method
 
         return check_method
+    if name == "load_model":
+        from .trained import load_model
+
+        return load_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

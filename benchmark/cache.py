@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import math
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,14 @@ from .contract.dataset import Data, Dataset, Split
 from .contract.errors import BadInput, told
 from .fingerprint import code_fingerprint
 from .noise import ASYMMETRIC, EXACT, HUMAN
+from .paths import write_whole
 
-FORMAT = 3
+FORMAT = 4
 """Of the cache; raised when its files change."""
 RACY = 5.0
 """Seconds in which a file may change again without its time telling."""
+OWNER = "owner"
+"""A file in what is being made, which its process holds."""
 BLOCK = 4096
 """Images that are looked at together, where a set may not fit the memory."""
 
@@ -43,16 +47,19 @@ def prepare(dataset: Dataset) -> Path:
 
     The folder's name is made of the options, the names and contents of the files read and the plugin's code. It is written
     beside its place and moved there whole, so it is never seen half, and two processes that make it do not harm each other.
+    One that was cut off later is made again.
     """
     try:
         folder = cache_root() / f"{dataset.name}-{_fingerprint(dataset)[:16]}"
-        if not folder.is_dir():
+        _remove_abandoned(folder)
+        if not is_whole(folder):
             with _beside(folder) as part:
                 data = _read(dataset, part / "scratch")
                 _check(dataset.name, data)
                 try:
                     _write(dataset, data, part)
                     shutil.rmtree(part / "scratch")
+                    (part / OWNER).unlink()
                     _put_in_place(part, folder)
                 except OSError as error:
                     raise BadInput(f"the cache {folder} cannot be written ({error.strerror})") from None
@@ -63,6 +70,16 @@ def prepare(dataset: Dataset) -> Path:
     except BaseException as error:  # a plugin's own fault, and named as such
         raise BadInput(f"dataset '{dataset.name}' failed: {told(error)}") from error
     return folder
+
+
+def caches(name: str) -> list[Path]:
+    """Every cache of a dataset that this version can read, found without its plugin."""
+    found = []
+    for meta in sorted(cache_root().glob(f"{glob.escape(name)}-*/meta.json")):
+        with suppress(OSError, ValueError, AttributeError):
+            if json.loads(meta.read_text(encoding="utf-8")).get("format") == FORMAT:
+                found.append(meta.parent)
+    return found
 
 
 def _fingerprint(dataset: Dataset) -> str:
@@ -79,8 +96,8 @@ def _fingerprint(dataset: Dataset) -> str:
             stamps.update(repr((name, str(source), found.st_size, found.st_mtime_ns)).encode())
             newest = max(newest, found.st_mtime)
         known = cache_root() / "stamps" / stamps.hexdigest()
-        if known.is_file():
-            return known.read_text(encoding="ascii")
+        if known.is_file() and re.fullmatch("[0-9a-f]{64}", stamp := known.read_text(encoding="ascii", errors="replace")):
+            return stamp
         for name, source in files:
             with source.open("rb") as file:
                 words.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
@@ -88,8 +105,7 @@ def _fingerprint(dataset: Dataset) -> str:
         raise BadInput(f"{dataset.name}: {error.filename} cannot be read ({error.strerror})") from None
     if files and newest < time.time() - RACY:
         with suppress(OSError):  # the next one reads the contents again
-            known.parent.mkdir(parents=True, exist_ok=True)
-            known.write_text(words.hexdigest(), encoding="ascii")
+            write_whole(known, words.hexdigest().encode())
     return words.hexdigest()
 
 
@@ -104,14 +120,57 @@ def _beside(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         part.chmod(0o755)  # mkdtemp's is for the owner alone, and a cache may be shared
+        owner = (part / "held").open("wb")
     except OSError as error:
         raise BadInput(
             f"the cache folder {folder.parent} cannot be written ({error.strerror}); BENCHMARK_CACHE names another"
         ) from None
+    with owner:
+        _lock(owner)
+        (part / "held").rename(part / OWNER)  # only now: who finds it unheld removes the folder
+        try:
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes what processes that were killed have left of this cache: nobody holds it any more."""
+    for part in folder.parent.glob(f".{folder.name}-*"):
+        with suppress(OSError), (part / OWNER).open("rb") as owner:
+            if _lock(owner):
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Holds an open file against other processes until it is closed; gives whether no other holds it."""
     try:
-        yield part
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        import fcntl
+    except ImportError:  # Windows does not remove what is open
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a cache has all its files in their sizes, and all labels and votes as they were written."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        return all(
+            (folder / f"{name}.npy").stat().st_size == file["size"]
+            and (file["sha256"] is None or _sha256(folder / f"{name}.npy") == file["sha256"])
+            for name, file in meta["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _read(dataset: Dataset, scratch: Path) -> Data:
@@ -127,9 +186,11 @@ def _read(dataset: Dataset, scratch: Path) -> Data:
 def _put_in_place(part: Path, folder: Path) -> None:
     try:
         part.rename(folder)
-    except OSError:  # another process was first; its copy has the same content
-        if not folder.is_dir():
-            raise
+    except OSError:
+        if is_whole(folder):  # another process was first; its copy has the same content
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
 
 
 def _write(dataset: Dataset, data: Data, part: Path) -> None:
@@ -147,13 +208,22 @@ def _write(dataset: Dataset, data: Data, part: Path) -> None:
             np.save(file, array)
             file.flush()
             os.fsync(file.fileno())
+    files = [(name, part / f"{name}.npy") for name in arrays]
     mean, std = channel_statistics(data.train.images)
     meta = {
+        "format": FORMAT,
+        "licence": dataset.card.licence,
+        "publishable": dataset.card.publishable,
         "classes": data.classes,
         "notes": data.notes,
         "human": list(data.human_labels),
         "mistakes": list(data.mistakes),
         "shapes": {name: array.shape for name, array in arrays.items()},
+        # Images are too many to be read again each time.
+        "files": {
+            name: {"size": file.stat().st_size, "sha256": None if name.endswith("_images") else _sha256(file)}
+            for name, file in files
+        },
         "sha256": content.hexdigest(),
         "mean": mean.tolist(),
         "std": std.tolist(),

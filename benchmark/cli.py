@@ -9,7 +9,10 @@ import typer
 from .commands.data import data_check, data_prepare, data_show
 from .commands.lists import list_
 from .commands.method import method_check, method_new
+from .commands.model import export, predict
 from .commands.noise import noise_export, noise_import, noise_make, noise_show
+from .commands.report import report
+from .commands.reproduce import reproduce
 from .commands.run import run, table
 from .contract.errors import BadInput
 
@@ -27,7 +30,11 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("table")(table)
+app.command("report")(report)
+app.command("reproduce")(reproduce)
 app.command("list")(list_)
+app.command("export")(export)
+app.command("predict")(predict)
 
 method = _group("Start a method of your own, and check it.")
 method.command("new")(method_new)

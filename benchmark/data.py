@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ class Prepared:
     """A dataset as the suite uses it."""
 
     data: Data
-    sha256: str  #: of all images, labels and votes, the classes, and whether a mirrored image keeps its label
+    sha256: str  #: of all images, labels and votes, the classes, whether a mirrored image keeps its label, and the selection
     mean: NDArray[np.float32]  #: (C,) of the training images, in [0, 1]
     std: NDArray[np.float32]  #: (C,)
     flip_keeps_label: bool
+    licence: str
+    publishable: bool  #: whether the licence lets everybody print single images
 
 
 def load(folder: Path, spec: DatasetSpec) -> Prepared:
@@ -39,18 +42,23 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
         human = {kind: arrays[f"labels_{kind}"] for kind in meta["human"]}
         mistakes = {kind: arrays[f"mistakes_{kind}"] for kind in meta["mistakes"]}
         classes, notes, sha256, keeps = tuple(meta["classes"]), tuple(meta["notes"]), meta["sha256"], meta["flip_keeps_label"]
+        licence, publishable = meta["licence"], meta["publishable"]
         mean, std = np.array(meta["mean"], np.float32), np.array(meta["std"], np.float32)
     except Exception:  # whatever numpy and json raise over files that are not theirs
-        raise BadInput(f"the cache {folder} is damaged; remove that folder, and it is made again") from None
+        raise BadInput(f"the cache {folder} is damaged; the same command makes it again") from None
+    selected: list[NDArray[np.int64]] = []
     if spec.subset is not None:
         if not len(classes) <= spec.subset <= len(train):
             raise BadInput(f"{spec.label}: wanted {len(classes)} to {len(train)} training images")
-        index = stratified(train.labels, spec.subset, numpy_stream(0, "subset"))
-        train, human = train.take(index), {kind: labels[index] for kind, labels in human.items()}
+        selected.append(stratified(train.labels, spec.subset, numpy_stream(0, "subset")))
+        train, human = train.take(selected[-1]), {kind: labels[selected[-1]] for kind, labels in human.items()}
     if spec.imbalance is not None:
-        index = long_tail(train.labels, spec.imbalance, numpy_stream(0, "imbalance"))
-        train, human = train.take(index), {kind: labels[index] for kind, labels in human.items()}
-    return Prepared(Data(train, test, classes, human, notes, mistakes), sha256, mean, std, keeps)
+        selected.append(long_tail(train.labels, spec.imbalance, numpy_stream(0, "imbalance")))
+        train, human = train.take(selected[-1]), {kind: labels[selected[-1]] for kind, labels in human.items()}
+        notes += _about_tail(train.labels, spec.imbalance)
+    if selected:
+        sha256 = hashlib.sha256(sha256.encode() + b"".join(index.tobytes() for index in selected)).hexdigest()
+    return Prepared(Data(train, test, classes, human, notes, mistakes), sha256, mean, std, keeps, licence, publishable)
 
 
 def replace_images(prepared: Prepared, places: NDArray[np.int64], others: NDArray[np.uint8]) -> None:
@@ -62,6 +70,14 @@ def replace_images(prepared: Prepared, places: NDArray[np.int64], others: NDArra
     train.images[places] = as_shape(others, train.images.shape[1:])
     if train.votes is not None:
         train.votes[places] = 1
+
+
+def shared_images(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> int:
+    """How many of the images (N, …) are, to the pixel, among the others (M, …)."""
+    if images.shape[1:] != others.shape[1:]:
+        return 0
+    known = {hashlib.sha256(image.tobytes()).digest() for image in others}
+    return sum(hashlib.sha256(image.tobytes()).digest() in known for image in images)
 
 
 def as_shape(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -99,6 +115,18 @@ def long_tail(labels: NDArray[np.int64], ratio: float, rng: np.random.Generator)
     quota = np.maximum(1, np.floor(wanted + 1e-9)).astype(int)
     chosen = [order[labels[order] == classes[c]][:q] for c, q in zip(ranked, quota, strict=True)]
     return np.sort(np.concatenate(chosen))
+
+
+def _about_tail(labels: NDArray[np.int64], ratio: float) -> tuple[str, ...]:
+    """A line where whole numbers, or classes that were rare before, make the tail's ratio another than was asked for."""
+    counts = np.bincount(labels)
+    found = counts.max() / counts[counts > 0].min()
+    if 0.95 < found / ratio < 1.05:
+        return ()
+    return (
+        f"imbalance {ratio:g}: the most frequent class has {counts.max()} images and the rarest {counts[counts > 0].min()}, "
+        f"which is {found:.3g} times as many",
+    )
 
 
 def stratified(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

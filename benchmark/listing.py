@@ -63,6 +63,29 @@ def backbones(plugins: Sequence[str] = ()) -> Rows:
     return [*(_row(name, text) for name, text in SHOWN.items()), *(_row(name, "timm") for name in timm_models)], {}
 
 
+def sweeps(plugins: Sequence[str] = ()) -> Rows:
+    """Every sweep of a published table."""
+    from .sweep.named import named_sweep, names
+
+    found = [named_sweep(name) for name in names()]
+    rows = [{**_row(sweep.name, sweep.about), "citation": sweep.citation, "datasets": list(sweep.datasets)} for sweep in found]
+    return rows, {}
+
+
+def published(paper: str | None = None, dataset: str | None = None, method: str | None = None) -> list[dict[str, Any]]:
+    """The published numbers of a paper, a dataset and a method. Raises BadInput for unknown ones."""
+    from .report.published import EPOCHS, fitting
+    from .report.published import published as every
+
+    rows = []
+    for row in fitting(every(), paper, dataset, method):
+        spread = "" if row.std is None else f" ± {row.std:g}"
+        doubt = "" if row.verified == "yes" else f"; UNVERIFIED: {row.source}"
+        summary = f"{row.dataset}, {row.noise}: {row.metric} {row.mean:g}{spread}; {EPOCHS[row.selection]}{doubt}"
+        rows.append({**_row(row.method, summary), "citation": f"{row.paper}, {row.year}", **row.model_dump()})
+    return rows
+
+
 def _row(name: str, summary: str) -> dict[str, Any]:
     return {"name": name, "summary": summary, "citation": "", "source": ""}
 
@@ -72,4 +95,5 @@ LISTINGS: dict[str, Callable[[Sequence[str]], Rows]] = {
     "datasets": datasets,
     "noises": noises,
     "backbones": backbones,
+    "sweeps": sweeps,
 }

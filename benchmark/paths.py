@@ -1,7 +1,9 @@
-"""Paths as users give them, on the command line or in a file of settings."""
+"""Paths as users give them, and files that are written whole."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 from .contract.errors import BadInput
@@ -20,3 +22,19 @@ def whole_path(what: str, text: str, base: Path | None = None) -> Path:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise BadInput(f"{what} {text if len(text) < 80 else text[:80] + '…'}: {reason}") from None
     return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that at any moment it is either the old one, the new one, or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).chmod(0o644)
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise

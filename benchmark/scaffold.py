@@ -9,7 +9,7 @@ from string import Template
 
 from .contract.errors import BadInput
 from .contract.registry import NAME, load_plugins
-from .store import write_whole
+from .paths import write_whole
 
 
 def new_method(name: str, folder: Path = Path(), *, package: bool = False) -> list[Path]:

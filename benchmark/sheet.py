@@ -35,7 +35,8 @@ def contact_sheet(split: Split, classes: tuple[str, ...], columns: int = 10) -> 
         if split.votes is not None:
             shares = split.votes[members, row] / np.maximum(1, split.votes[members].sum(axis=1))
             members = members[np.argsort(-shares, kind="stable")]
-        for column, index in enumerate(members[np.linspace(0, len(members) - 1, columns).astype(int)] if len(members) else ()):
+        places = np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int)
+        for column, index in enumerate(members[places]):
             pixels = split.images[index]
             picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
             sheet.paste(picture.resize((width, height), Image.Resampling.BICUBIC), (MARGIN + column * width, row * height))
@@ -44,4 +45,9 @@ def contact_sheet(split: Split, classes: tuple[str, ...], columns: int = 10) -> 
 
 def _label(number: int, name: str) -> str:
     """A class's name, where the font has letters for it."""
-    return name[:18] if name.isascii() else f"class {number}"
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(13)
+    nothing = font.getmask("\uffff").getbbox(), bytes(font.getmask("\uffff"))
+    drawn = [(mask.getbbox(), bytes(mask)) for mask in map(font.getmask, name)]
+    return f"class {number}" if nothing in drawn else name[:18]

@@ -7,9 +7,9 @@ when its metrics.json is there: it is written last.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
-import os
 import tempfile
 import zipfile
 import zlib
@@ -24,25 +24,11 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from .contract.errors import BadInput
+from .paths import write_whole
+from .record import ModelRecord
 from .spec import RunSpec
 
 T = TypeVar("T")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that at any moment it is either the old one, the new one, or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).chmod(0o644)
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 def _read_text(path: Path) -> str:
@@ -149,9 +135,54 @@ class RunFolder:
         """predictions.npz or features.npz; arrays that are None are left out."""
         write_whole(self.path / f"{name}.npz", _npz(arrays))
 
-    def save_model(self, content: bytes) -> None:
-        """The trained model as safetensors."""
-        write_whole(self.path / "model.safetensors", content)
+    def has(self, name: str) -> bool:
+        """Whether there is a predictions.npz or features.npz."""
+        return (self.path / f"{name}.npz").is_file()
+
+    def arrays(self, name: str, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
+        """The wanted arrays that predictions.npz or features.npz holds. Raises BadInput where it is missing or damaged."""
+        path = self.path / f"{name}.npz"
+        if not path.is_file():
+            raise BadInput(f"{path} is missing")
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return {array: arrays[array] for array in wanted if array in arrays}
+        except Exception:  # zip, zlib and numpy each raise types of their own
+            raise BadInput(f"{path} is damaged") from None
+
+    def save_model(self, weights: bytes, record: ModelRecord) -> None:
+        """The trained model: its weights as safetensors, and what else it takes to build it."""
+        write_whole(self.path / "model.safetensors", weights)
+        write_whole(self.path / "model.json", _json(record.to_dict()))
+
+    def model(self) -> tuple[bytes, ModelRecord]:
+        """The trained model as stored, also where it was exported to. Raises BadInput, which says what is lacking."""
+        record, weights = self.path / "model.json", self.path / "model.safetensors"
+        if not record.is_file():
+            raise BadInput(f"{self.path}: {self._without_model()}")
+        found = _read_json(record, ModelRecord)
+        try:
+            content = weights.read_bytes()
+        except OSError as error:
+            raise BadInput(f"{weights} cannot be read ({error.strerror})") from None
+        if hashlib.sha256(content).hexdigest() != found.weights_sha256:
+            raise BadInput(f"{weights} is damaged, or of another model: its sha256 is not the one in model.json")
+        return content, found
+
+    def _without_model(self) -> str:
+        if not self.path.is_dir():
+            there = "it is a file" if self.path.exists() else "there is no such folder"
+            return f"{there}; wanted the folder of a run (OUT/runs/KEY), or an exported one"
+        if (self.path / "grid.json").is_file():
+            return "it holds a sweep; wanted one of its runs, as in runs/KEY"
+        if self.status == "finished":
+            return (
+                "it was finished before runs kept a model.json, and lacks classes, image shape and colour statistics; "
+                "run it again with --force"
+            )
+        if self.status != "missing":
+            return f"the run is not finished ({self.status})"
+        return "there is no model in it (no model.json)"
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Declares the run finished; the checkpoint has served."""
@@ -214,6 +245,19 @@ class RunFolder:
     def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""
         return _read_json(self.path / "failure.json", dict[str, str])
+
+    def environment(self) -> dict[str, Any]:
+        """environment.json: the machine and versions that the run was made with."""
+        return _read_json(self.path / "environment.json", dict[str, Any])
+
+    def history(self) -> dict[str, NDArray[np.float64]]:
+        """The epochs (E,) by column, NaN where nothing stands. Raises BadInput where one is no number."""
+        rows = self.history_rows()
+        try:
+            columns = {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else ())}
+        except (TypeError, ValueError):
+            raise BadInput(f"{self.path / 'history.csv'} is damaged: one of its values is no number") from None
+        return {name: np.array(values) for name, values in columns.items()}
 
     def history_rows(self) -> list[dict[str, str]]:
         """The epochs so far as text, for the progress display."""
@@ -297,9 +341,9 @@ class Store:
             raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
         return _read_json(path, list[PlannedRun])
 
-    def save_result(self, name: str, content: str) -> None:
-        """results.csv or a table. Raises BadInput."""
+    def save_result(self, name: str, content: str | bytes) -> None:
+        """results.csv, a table, or a figure (`figures/NAME`). Raises BadInput."""
         try:
-            write_whole(self.root / name, content.encode())
+            write_whole(self.root / name, content.encode() if isinstance(content, str) else content)
         except OSError as error:
             raise BadInput(f"{self.root / name} cannot be written ({error.strerror})") from None

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contract import BadInput, Box
+from benchmark.contract.files import files_below, folders_in, images_below
 from benchmark.contract.images import is_file
 
-from ._files import files_below, folders_in, images_below
 from ._listed import TEST, TRAIN, Row, whole
 from ._table import below, table_rows
 

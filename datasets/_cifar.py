@@ -20,15 +20,16 @@ Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 PIXELS = 3 * 32 * 32
-TORONTO = "https://www.cs.toronto.edu/~kriz"
-"""Whose page has the md5 of every archive."""
+MINDSPORE = "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets"
+"""Where MindSpore's tutorials have the binary versions from."""
+CIFAR_N = "UCSC-REAL/cifar-10-100n@49df7d8a69e355470c77c1c2f2424916325a394b"
 
 
 class CIFARDataset(Dataset):
     """A plugin names its files, says what labels a record holds, and what people said of the images."""
 
     official: ClassVar[str]  #: the class of torchvision that reads the python version
-    archives: ClassVar[tuple[Remote, Remote]]  #: of the python and of the binary version
+    archives: ClassVar[tuple[Remote, Remote]]  #: of the binary and of the python version
     binary: ClassVar[str]  #: the folder of the binary version
     python: ClassVar[str]  #: the folder of the python version
     python_files: ClassVar[tuple[str, ...]]
@@ -84,7 +85,7 @@ class CIFARDataset(Dataset):
         return Data(Split(images, labels), test, classes, self.human_labels(labels), mistakes=self.mistakes())
 
     def download(self) -> list[str]:
-        """Unpacks the archive that is there, or fetches the python version; and fetches what people said."""
+        """Unpacks the archive that is there, or fetches the binary version; and fetches what people said."""
         root = self.folder()
         if not all(file.is_file() for file in self._files()):
             unpack_first(self.archives, root)
@@ -111,7 +112,7 @@ class CIFARDataset(Dataset):
         return files[0].parent.name == self.python
 
     def _how_to_get(self, file: Path) -> str:
-        python, binary = (remote.mirrors[0] for remote in self.archives)
+        binary, python = (remote.mirrors[0] for remote in self.archives)
         fetch = "" if file.parent.is_dir() else f"; or let it be fetched: python -m benchmark data prepare {self.name}"
         return (
             f"unpack {python if self._is_python([file]) else binary} into {self.root}, "
@@ -139,6 +140,13 @@ class CIFARDataset(Dataset):
     def _read_binary(self, file: Path, records: int) -> tuple[Images, Labels]:
         images, columns = read_binary(file, records, self.label_bytes)
         return images, self.labels_of(file, columns)
+
+
+def toronto(name: str, sha256: str, *mirrors: str) -> Remote:
+    """An archive of CIFAR's own page, which gives an md5 alone; the sha256 is what TensorFlow Datasets and Keras verify."""
+    return Remote(
+        name, (f"https://www.cs.toronto.edu/~kriz/{name}", f"https://cave.cs.toronto.edu/kriz/{name}", *mirrors), sha256
+    )
 
 
 def read_binary(file: Path, records: int, label_bytes: int) -> tuple[Images, NDArray[np.uint8]]:

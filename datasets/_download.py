@@ -34,12 +34,18 @@ class Remote:
 
     path: str  #: where it is put, below the data root
     mirrors: tuple[str, ...]  #: its addresses, the first one first
-    digest: str  #: `sha256:…`, or `md5:…` where its publishers give no other
+    sha256: str
 
     @property
     def name(self) -> str:
         """Without folders."""
         return Path(self.path).name
+
+
+def github(repository: str, path: str) -> tuple[str, ...]:
+    """Where a file of a public repository, `owner/name@commit`, is had: from GitHub, and from jsDelivr, which mirrors it."""
+    name, _, commit = repository.partition("@")
+    return f"https://raw.githubusercontent.com/{name}/{commit}/{path}", f"https://cdn.jsdelivr.net/gh/{repository}/{path}"
 
 
 def fetch(remote: Remote, root: Path) -> Path:
@@ -87,8 +93,8 @@ def unpack_first(archives: Sequence[Remote], root: Path) -> None:
     remote = here or archives[0]
     file = fetch(remote, root)
     with file.open("rb") as content:
-        if (found := _digest(content, remote.digest)) != remote.digest:
-            raise BadInput(f"{file}: its {found} is not that of the published archive, {remote.digest}; remove it")
+        if (found := _sha256(content)) != remote.sha256:
+            raise BadInput(f"{file}: its sha256 is {found}; wanted that of the published archive, {remote.sha256}; remove it")
     unpack(file, root)
     if here is None:
         file.unlink()
@@ -104,7 +110,7 @@ def _from_mirror(url: str, remote: Remote, file: BinaryIO) -> str:
             if _is_whole(file, remote):
                 return ""
             file.truncate(0)
-            reason = f"it is not the published file ({remote.digest})"
+            reason = f"it is not the published file (sha256 {remote.sha256})"
         except HTTPError as error:
             reason = f"{error.code} {error.reason}"
             if error.code == 416:  # there is more of the unfinished file than of the whole one
@@ -140,14 +146,13 @@ def _get(url: str, file: BinaryIO, name: str) -> None:
 
 
 def _is_whole(file: BinaryIO, remote: Remote) -> bool:
-    return file.seek(0, os.SEEK_END) > 0 and _digest(file, remote.digest) == remote.digest
+    return file.seek(0, os.SEEK_END) > 0 and _sha256(file) == remote.sha256
 
 
-def _digest(file: BinaryIO, like: str) -> str:
-    """The digest of a whole file, of the kind of `like`."""
-    kind = like.partition(":")[0]
+def _sha256(file: BinaryIO) -> str:
+    """Of a whole file."""
     file.seek(0)
-    return f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"  # type: ignore[arg-type]
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _part(target: Path) -> Path:

@@ -24,7 +24,7 @@ class IdxDataset(Dataset):
     """A plugin says where its files lie and what its classes are."""
 
     mirrors: ClassVar[tuple[str, ...]]  #: folders of the packed files
-    md5s: ClassVar[tuple[str, str, str, str]]  #: of the packed files
+    sha256s: ClassVar[tuple[str, str, str, str]]  #: of the packed files
     folders: ClassVar[tuple[str, ...]]  #: below the data root; the first is where torchvision has them
     classes: ClassVar[tuple[str, ...]]
     counts: ClassVar[tuple[int, int]] = (60_000, 10_000)  #: of training and test images
@@ -52,10 +52,10 @@ class IdxDataset(Dataset):
 
     def download(self) -> list[str]:
         """Fetches those of the files that are not there, packed."""
-        for file, name, md5 in zip(self._files(), FILES, self.md5s, strict=True):
+        for file, name, sha256 in zip(self._files(), FILES, self.sha256s, strict=True):
             if not file.is_file():
                 place = file.parent.relative_to(self._root()) / f"{name}.gz"
-                fetch(Remote(str(place), tuple(f"{folder}/{name}.gz" for folder in self.mirrors), f"md5:{md5}"), self._root())
+                fetch(Remote(place.as_posix(), tuple(f"{folder}/{name}.gz" for folder in self.mirrors), sha256), self._root())
         return []
 
     def findings(self) -> Iterator[Finding]:

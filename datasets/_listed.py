@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Box, Data, Dataset, Finding, Seen, Split, decode_one, duplicates
+from benchmark.contract.files import files_below, image_size, is_image, links_up_below
 from benchmark.contract.images import exists, is_file, on_all_cores
-
-from ._files import files_below, image_size, is_image, links_up_below
 
 TRAIN, TEST = "train", "test"
 
@@ -143,7 +142,9 @@ class ListedDataset(Dataset):
         votes = [row.votes for row in rows if row.votes is not None]
         images = self.decode([row.path for row in rows], self.side(), self.channels, boxes or None)
         labels = np.array([row.label for row in rows], np.int64)
-        return Split(images, labels, np.array(votes, np.int64) if votes else None, names_for_lists([row.path for row in rows]))
+        return Split(
+            images, labels, np.array(votes, np.int64) if votes else None, names_for_lists([row.path for row in rows], self.root)
+        )
 
     def findings(self) -> Iterator[Finding]:
         """Every row and every image, one by one. Raises BadInput where nothing of the distribution is there."""
@@ -249,14 +250,10 @@ def _also_in_training(train: Split, test: Split) -> list[bool]:
     return [known != {label} for known, label in seen if known]
 
 
-def names_for_lists(paths: Sequence[Path]) -> NDArray[np.str_] | None:
-    """The names (N,) of images, by which noise lists know them; None where a list could not tell them apart.
-
-    That is where two differ by no more than their folder or ending, or where one has a blank, which ends it in a list.
-    """
-    if len({path.stem for path in paths}) < len(paths) or any(len(path.name.split()) > 1 for path in paths):
-        return None
-    return np.array([path.name for path in paths])
+def names_for_lists(paths: Sequence[Path], root: Path | None) -> NDArray[np.str_] | None:
+    """The paths (N,) of images below the data root, by which noise lists know them; None where one stands there twice."""
+    names = [(path.relative_to(root) if root and path.is_relative_to(root) else path).as_posix() for path in paths]
+    return np.array(names) if len(set(names)) == len(names) else None
 
 
 def whole(text: str, first: int = 0) -> int | None:

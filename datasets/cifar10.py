@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card
 
-from ._cifar import TORONTO, CIFARDataset, Labels, check_range, read_cifar_n
-from ._download import Remote
+from ._cifar import CIFAR_N, MINDSPORE, CIFARDataset, Labels, check_range, read_cifar_n, toronto
+from ._download import Remote, github
 from ._mistakes import mistake_matrix
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -60,7 +60,7 @@ class CIFAR10(CIFARDataset):
             "some test labels are wrong (Northcutt et al., 2021; https://labelerrors.com shows them)",
         ),
         access="unpack https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz or cifar-10-python.tar.gz from there into the "
-        "data root, or have the latter fetched by python -m benchmark data prepare cifar10; for the "
+        "data root, or have the first fetched by python -m benchmark data prepare cifar10; for the "
         "human labels put CIFAR-10_human.pt of CIFAR-10N into cifar-n and cifar10h-counts.npy of CIFAR-10H into cifar-10h",
     )
     records_per_file: ClassVar[int] = 10_000  #: by which a truncated file is known
@@ -76,19 +76,23 @@ class CIFAR10(CIFARDataset):
         "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
     }
     archives = (
-        Remote("cifar-10-python.tar.gz", (f"{TORONTO}/cifar-10-python.tar.gz",), "md5:c58f30108f718f92721af3b95e74349a"),
-        Remote("cifar-10-binary.tar.gz", (f"{TORONTO}/cifar-10-binary.tar.gz",), "md5:c32a1d4ab5d03f1284b67883e8d87530"),
+        toronto(
+            "cifar-10-binary.tar.gz",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            f"{MINDSPORE}/cifar-10-binary.tar.gz",
+        ),
+        toronto("cifar-10-python.tar.gz", "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
     )
     people = (
         Remote(
             CIFAR_10N,
-            ("https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/CIFAR-10_human.pt",),
-            "sha256:873e69c39cb9b5e97fb6bae2d60bb59b38a5cbc31d2b868f7903dcb2b9dd2310",
+            github(CIFAR_N, "data/CIFAR-10_human.pt"),
+            "873e69c39cb9b5e97fb6bae2d60bb59b38a5cbc31d2b868f7903dcb2b9dd2310",
         ),
         Remote(
             CIFAR_10H,
-            ("https://raw.githubusercontent.com/jcpeterson/cifar-10h/master/data/cifar10h-counts.npy",),
-            "sha256:9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff",
+            github("jcpeterson/cifar-10h@48da312b193b82e6939ec20f23d1f09cbdd849c8", "data/cifar10h-counts.npy"),
+            "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff",
         ),
     )
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card
 
-from ._cifar import TORONTO, CIFARDataset, Labels, check_range, read_cifar_n
-from ._download import Remote
+from ._cifar import CIFAR_N, MINDSPORE, CIFARDataset, Labels, check_range, read_cifar_n, toronto
+from ._download import Remote, github
 from ._mistakes import mistake_matrix
 
 SUPERCLASSES = {
@@ -70,7 +70,7 @@ class CIFAR100(CIFARDataset):
             "some test labels are wrong (Northcutt et al., 2021; https://labelerrors.com shows them)",
         ),
         access="unpack https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz or cifar-100-python.tar.gz from there into the "
-        "data root, or have the latter fetched by python -m benchmark data prepare cifar100; for the "
+        "data root, or have the first fetched by python -m benchmark data prepare cifar100; for the "
         "human labels put CIFAR-100_human.pt of CIFAR-100N into cifar-n",
     )
     counts: ClassVar[tuple[int, int]] = (50_000, 10_000)  #: of training and test images, by which a truncated file is known
@@ -79,14 +79,18 @@ class CIFAR100(CIFARDataset):
     names = {"fine_label_names.txt": CLASSES, "coarse_label_names.txt": tuple(SUPERCLASSES)}
     label_bytes = 2
     archives = (
-        Remote("cifar-100-python.tar.gz", (f"{TORONTO}/cifar-100-python.tar.gz",), "md5:eb9058c3a382ffc7106e4002c42a8d85"),
-        Remote("cifar-100-binary.tar.gz", (f"{TORONTO}/cifar-100-binary.tar.gz",), "md5:03b5dce01913d631647c71ecec9e9cb8"),
+        toronto(
+            "cifar-100-binary.tar.gz",
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            f"{MINDSPORE}/cifar-100-binary.tar.gz",
+        ),
+        toronto("cifar-100-python.tar.gz", "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"),
     )
     people = (
         Remote(
             CIFAR_100N,
-            ("https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/CIFAR-100_human.pt",),
-            "sha256:bd2d80409754d420292d622e15e25248ba21e37d27429efac49c8da723f44394",
+            github(CIFAR_N, "data/CIFAR-100_human.pt"),
+            "bd2d80409754d420292d622e15e25248ba21e37d27429efac49c8da723f44394",
         ),
     )
 

@@ -21,6 +21,7 @@ class Digits(Dataset):
         citation="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998",
         source="https://archive.ics.uci.edu/dataset/80",
         licence="CC BY 4.0",
+        publishable=True,
         defects=("it is the test part of the UCI set: its own training part is not in scikit-learn",),
     )
     flip_keeps_label: ClassVar[bool] = False

@@ -249,6 +249,7 @@ class Faces(Dataset):
         citation="none: it is part of this suite",
         source="datasets/faces.py",
         licence="MIT (the project's own)",
+        publishable=True,
         defects=(
             "not real faces: figures on it say nothing about the recognition of real expressions",
             "the votes are drawn from the mixture that the face was made of; nobody looked at the images",

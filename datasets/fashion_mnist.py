@@ -25,6 +25,7 @@ class FashionMNIST(IdxDataset):
         "2017",
         source="https://github.com/zalandoresearch/fashion-mnist",
         licence="MIT",
+        publishable=True,
         defects=("some test images have a near-duplicate in the training set (Geier, 2019, arXiv 1906.08255)",),
         access="put the four files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
         "t10k-labels-idx1-ubyte, with or without .gz, into FashionMNIST/raw or fashion-mnist below the data root, or have "
@@ -32,14 +33,15 @@ class FashionMNIST(IdxDataset):
     )
     folders = "FashionMNIST/raw", "fashion-mnist"
     mirrors = (
-        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/b2617bb6d3ffa2e429640350f613e3291e10b141/data/fashion",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
     )
-    md5s = (
-        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "25c81989df183df01b3e8a0aad5dffbe",
-        "bef4ecab320f06d8554ea6380940ec79",
-        "bb300cfdad3c16e7a12a480ee83cd310",
+    sha256s = (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     )
     classes = (
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Data, Dataset, Finding, Seen, Split, duplicates
 
-from ._download import Remote, fetch_what_can_be_done_without
+from ._download import Remote, fetch_what_can_be_done_without, github
 from ._fer_files import (
     CITATION,
     COMPETITION,
@@ -57,9 +57,9 @@ from ._mistakes import expression_mistakes
 FER2013_TO_FERPLUS = np.array([EMOTIONS.index(name) for name in FER2013_CLASSES])
 """FER2013's labels as FER+ counts them."""
 PUBLISHED_VOTES = Remote(
-    str(VOTES),
-    ("https://raw.githubusercontent.com/microsoft/FERPlus/master/fer2013new.csv",),
-    "sha256:9206e20d62f56475939f516847d61753e4860caeac9718b560129541b776fc2c",
+    VOTES.as_posix(),
+    github("microsoft/FERPlus@ae2128abf776409c93e50cf7c9d87180673314e6", "fer2013new.csv"),
+    "9206e20d62f56475939f516847d61753e4860caeac9718b560129541b776fc2c",
 )
 
 

@@ -24,9 +24,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from benchmark.contract import BadInput, Card
+from benchmark.contract.files import files_below, folders_in, header, is_image, leads_up
 from benchmark.contract.images import without_warnings
 
-from ._files import files_below, folders_in, header, is_image, leads_up
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
 LARGEST_SIDE = 224

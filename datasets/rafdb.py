@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Card, Count
+from benchmark.contract.files import text_of
 
-from ._files import text_of
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed, whole
 from ._mistakes import expression_mistakes
 

@@ -18,13 +18,12 @@ from pydantic import TypeAdapter
 from benchmark.contract import Method
 from benchmark.contract.privilege import PRIVILEGES
 from benchmark.contract.registry import load_plugins
-from benchmark.report.published import Published, published
+from benchmark.report.published import EPOCHS, Published, published
 from benchmark.spec import Recipe, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- methods: written by scripts/method_pages.py -->", "<!-- end of methods -->"
 MOST_ROWS = 15  # of published numbers on a page
-SELECTION = {"last": "last epoch", "best": "best epoch", "last10": "mean of the last 10", "val": "by held-out images"}
 
 
 def pages() -> dict[Path, str]:
@@ -122,24 +121,24 @@ def _schedule(told: Recipe) -> str:
 
 
 def _published(method: type[Method]) -> str:
-    rows = [row for row in published() if row.registered == method.name.partition(":")[0]]
+    rows = [row for row in published() if row.registered.partition(":")[0] == method.name.partition(":")[0]]
     if not rows:
         return "None that we know of."
     papers = sorted({row.paper for row in rows})
     file = "[`scripts/published.csv`](../../scripts/published.csv)"
     if len(rows) > MOST_ROWS:
+        command = f"`python -m benchmark list published --method {method.name.partition(':')[0]}`"
         sources = f"{len(papers)} source{'s' if len(papers) > 1 else ''}"
-        return f"{len(rows)}, from {sources}: {'; '.join(papers)}. They stand in {file}, `registered` = `{rows[0].registered}`."
+        return f"{len(rows)}, from {sources}: {'; '.join(papers)}. They stand in {file}; {command} shows them."
     head = ["| dataset | noise | called | metric | epoch | mean ± std | from |", "| --- | --- | --- | --- | --- | --- | --- |"]
     lines = [f"| {' | '.join(cell.replace('|', '/') for cell in _number(row))} |" for row in rows]
     return f"Of {file}, which says more of each:\n\n" + "\n".join([*head, *lines])
 
 
 def _number(row: Published) -> tuple[str, ...]:
-    noise = row.noise_kind if float(row.noise_rate or 0) == 0 else f"{row.noise_kind}, {row.noise_rate} %"
     value = f"{row.mean:g}" if row.std is None else f"{row.mean:g} ± {row.std:g}"
     source = row.paper if row.verified == "yes" else f"{row.paper} (its source was not read)"
-    return row.dataset, noise, row.method, row.metric, SELECTION.get(row.selection, "not said"), value, source
+    return row.dataset, row.noise, row.method, row.metric, EPOCHS[row.selection], value, source
 
 
 def _readme(methods: list[type[Method]]) -> str:

@@ -25,6 +25,6 @@ def mirror(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def md5(file: Path) -> str:
+def sha256(file: Path) -> str:
     """Of a file's content."""
-    return hashlib.md5(file.read_bytes()).hexdigest()
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -184,7 +184,7 @@ def test_missing_runs_are_shown_with_the_command_that_fills_them(call, tiny_plug
     assert "are missing" not in out
 
 
-@pytest.mark.parametrize("what", ["methods", "datasets", "noises", "backbones"])
+@pytest.mark.parametrize("what", ["methods", "datasets", "noises", "backbones", "sweeps", "published"])
 def test_lists_are_objects_with_name_summary_citation_and_source(call, what):
     status, out, _ = call("list", what, "--json")
     rows = json.loads(out)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.cache import channel_statistics, prepare
+from benchmark.cache import caches, channel_statistics, prepare
 from benchmark.contract import BadInput, Card, Data, Dataset, NoOptions, Split
 from benchmark.data import load, long_tail, replace_images, stratified
 from benchmark.spec import DatasetSpec
@@ -95,17 +98,54 @@ def test_a_cache_that_cannot_be_written_is_bad_input(root: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("damage", ["meta.json", "train_images.npy", "test_labels.npy", "labels_human.npy"])
-def test_a_damaged_cache_is_named_with_its_cure(root: Path, damage: str):
+def test_a_cache_that_is_damaged_is_made_again(root: Path, damage: str):
     folder = prepare(Counting(Options(), root))
-    (folder / damage).write_bytes((folder / damage).read_bytes()[:-4])
-    with pytest.raises(BadInput, match="remove that folder, and it is made again"):
-        load(folder, DatasetSpec("counting"))
-    (folder / damage).write_bytes(b"")
-    with pytest.raises(BadInput, match="remove that folder, and it is made again"):
-        load(folder, DatasetSpec("counting"))
-    (folder / damage).unlink()
-    with pytest.raises(BadInput, match="remove that folder, and it is made again"):
-        load(folder, DatasetSpec("counting"))
+    whole = (folder / damage).read_bytes()
+    for content in (whole[:-4], b"", None):
+        if content is None:
+            (folder / damage).unlink()
+        else:
+            (folder / damage).write_bytes(content)
+        with pytest.raises(BadInput, match="the same command makes it again"):
+            load(folder, DatasetSpec("counting"))
+        assert prepare(Counting(Options(), root)) == folder
+        assert (folder / damage).read_bytes() == whole
+    shutil.rmtree(folder)
+    folder.mkdir()
+    assert len(load(prepare(Counting(Options(), root)), DatasetSpec("counting")).data.train) == 12
+
+
+@pytest.mark.parametrize("array", ["train_labels", "test_labels", "labels_human"])
+def test_labels_that_changed_within_a_cache_are_noticed(root: Path, array: str):
+    folder = prepare(Counting(Options(), root))
+    labels = np.load(folder / f"{array}.npy")
+    np.save(folder / f"{array}.npy", (labels + 1) % 3)
+    prepare(Counting(Options(), root))
+    assert np.array_equal(np.load(folder / f"{array}.npy"), labels)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_made_is_not(root: Path):
+    folder = prepare(Counting(Options(), root))
+    left, held = (folder.parent / f".{folder.name}-{name}" for name in ("left", "held"))
+    for part in (left, held):
+        part.mkdir()
+        (part / "owner").write_bytes(b"")
+    with (held / "owner").open("rb") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        prepare(Counting(Options(), root))
+        assert (left.exists(), held.exists()) == (False, True)
+    prepare(Counting(Options(), root))
+    assert not held.exists()
+
+
+def test_a_stamp_that_was_cut_off_is_not_believed(root: Path):
+    """It would give two different sets one cache."""
+    os.utime(root / "pixels", (1e9, 1e9))  # old enough that its time tells of a change
+    folder = prepare(Counting(Options(), root))
+    (stamp,) = (folder.parent / "stamps").iterdir()
+    for content in (b"", b"0" * 63):
+        stamp.write_bytes(content)
+        assert prepare(Counting(Options(), root)) == folder
 
 
 def test_a_reader_that_cannot_read_is_not_taken_for_a_cache_that_cannot_be_written(root: Path):
@@ -292,3 +332,13 @@ def test_a_stratified_choice_of_all_or_of_any_count_has_that_count():
         index = stratified(labels, count, np.random.default_rng(count))
         assert len(set(index.tolist())) == count
         assert (np.diff(index) > 0).all()
+
+
+def test_a_cache_is_found_by_its_content_without_the_plugin(root: Path):
+    folder = prepare(Counting(Options(), root))
+    held = load(folder, DatasetSpec("counting"))
+    assert caches("counting") == [folder]
+    assert (held.licence, held.publishable) == ("", False)
+    assert caches("count*") == []
+    (folder / "meta.json").write_text("{")
+    assert caches("counting") == []

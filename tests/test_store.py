@@ -9,7 +9,8 @@ import pytest
 from stubs import SPEC
 
 from benchmark.contract import BadInput
-from benchmark.store import RunFolder, Store, write_whole
+from benchmark.paths import write_whole
+from benchmark.store import RunFolder, Store
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -115,3 +116,35 @@ def test_a_damaged_grid_is_named(tmp_path: Path):
 def test_a_name_that_no_file_system_takes_is_bad_input(tmp_path: Path):
     with pytest.raises(BadInput, match="--out"):
         Store(tmp_path / ("a" * 300)).check_writable()
+
+
+def test_arrays_are_read_by_name_and_damage_is_told(tmp_path: Path):
+    run = Store(tmp_path).run("k")
+    with pytest.raises(BadInput, match=r"predictions\.npz is missing"):
+        run.arrays("predictions", ("a",))
+    run.save_arrays("predictions", {"a": np.arange(3), "b": np.ones(2), "c": None})
+    assert run.has("predictions")
+    assert not run.has("features")
+    found = run.arrays("predictions", ("a", "c"))
+    assert {name: array.tolist() for name, array in found.items()} == {"a": [0, 1, 2]}
+    (run.path / "predictions.npz").write_bytes(b"PK half of it")
+    with pytest.raises(BadInput, match=r"predictions\.npz is damaged"):
+        run.arrays("predictions", ("a",))
+
+
+def test_a_history_is_read_as_numbers(tmp_path: Path):
+    run = Store(tmp_path).run("k")
+    assert run.history() == {}
+    run.save_history([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}])
+    history = run.history()
+    assert history["epoch"].tolist() == [1, 2]
+    assert history["loss"][0] == 0.5
+    assert np.isnan(history["loss"][1])
+    (run.path / "history.csv").write_text("epoch\nfirst\n")
+    with pytest.raises(BadInput, match=r"history\.csv is damaged"):
+        run.history()
+
+
+def test_a_figure_is_written_whole_below_its_folder(tmp_path: Path):
+    Store(tmp_path).save_result("figures/a.png", b"\x89PNG")
+    assert (tmp_path / "figures" / "a.png").read_bytes() == b"\x89PNG"

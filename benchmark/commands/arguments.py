@@ -12,6 +12,7 @@ import typer
 
 from ..contract.errors import BadInput
 from ..paths import whole_path
+from ..spec import NAMED_WEIGHTS
 
 T = TypeVar("T")
 MOST_SEEDS = 10_000
@@ -59,6 +60,11 @@ def words(option: str, text: str | None) -> list[str] | None:
 def path_of(option: str, text: str) -> str:
     """A whole path, so that sweep.toml can be run from anywhere."""
     return str(whole_path(option, text))
+
+
+def weights_of(text: str | None) -> str | None:
+    """What --pretrained means: a name, or a file by its whole path."""
+    return text if text in (None, *NAMED_WEIGHTS) else path_of("--pretrained", str(text))
 
 
 def merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 
-from ..contract.errors import unknown
+from ..contract.errors import BadInput, unknown
 from .arguments import as_json_text, path_of
+
+PUBLISHED = "published"
 
 
 def list_(
-    what: Annotated[str, typer.Argument(metavar="methods|datasets|noises|backbones")],
+    what: Annotated[str, typer.Argument(metavar="methods|datasets|noises|backbones|sweeps|published")],
     plugin: Annotated[list[str] | None, Option(help="A Python file with methods or datasets; repeatable.")] = None,
+    paper: Annotated[str | None, Option(help="Of published: only papers with this in their name.")] = None,
+    dataset: Annotated[str | None, Option(help="Of published: only this dataset.")] = None,
+    method: Annotated[str | None, Option(help="Of published: only this method.")] = None,
     json_: Annotated[bool, Option("--json", help="An array of objects.")] = False,
 ) -> None:
     """List what there is, with citation and one line each."""
-    from ..listing import LISTINGS
+    from ..listing import LISTINGS, published
 
-    if what not in LISTINGS:
-        raise unknown("list", what, LISTINGS)
-    rows, broken = LISTINGS[what]([path_of("--plugin", p) for p in plugin or []])
+    if what not in (*LISTINGS, PUBLISHED):
+        raise unknown("list", what, (*LISTINGS, PUBLISHED))
+    filters = {"paper": paper, "dataset": dataset, "method": method}
+    for name, value in filters.items():
+        if value is not None and what != PUBLISHED:
+            raise BadInput(f"--{name} {value}: it chooses among published numbers; wanted list {PUBLISHED}")
+    rows: list[dict[str, Any]]
+    broken: dict[str, str] = {}
+    if what == PUBLISHED:
+        rows = published(**filters)
+    else:
+        rows, broken = LISTINGS[what]([path_of("--plugin", p) for p in plugin or []])
     if json_:
         print(as_json_text(rows))
     else:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from typer import Option
 
 from ..contract.errors import BadInput, need_file
-from ..noise import FILE, Noise, list_text, read_artefact, source_of, takes_rate
+from ..noise import FILE, Names, Noise, list_text, read_artefact, source_of, takes_rate
 from .arguments import path_of, plain_number, set_options, whole_number
 from .data import Plugin, Root, Set
+from .out import file_for, write_out
 
 Target = Annotated[str, Option("--out", help="The file to write.")]
 Which = Annotated[str, Option("--dataset", help="NAME or NAME@COUNT.")]
+Imbalance = Annotated[float | None, Option(parser=plain_number, metavar="RATIO", help="Of a long tail, as run makes it.")]
 Artefact = Annotated[str, typer.Argument(metavar="FILE", help="A noise artefact (.npz).")]
+
+WIDEST = 12
+"""Classes whose matrix fits a terminal."""
+SHADES = " ░▒▓█"
 
 
 def noise_make(
@@ -26,20 +33,21 @@ def noise_make(
     noise: Annotated[float | None, Option(parser=plain_number, metavar="PERCENT", help="For kinds that take a rate.")] = None,
     seed: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Default 0.")] = None,
     noise_file: Annotated[str | None, Option(help="The labels of --noise-kind file, the matrix of confusion.")] = None,
+    imbalance: Imbalance = None,
     data_root: Root = None,
     set_: Set = None,
     plugin: Plugin = None,
 ) -> None:
     """Make noisy labels for a dataset, the same that a sweep would make, and write them as an artefact."""
-    target, seed = _target(out, ".npz"), seed or 0
+    target, seed = file_for(out, ".npz"), seed or 0
     if takes_rate(noise_kind) and noise is None:
         raise BadInput(f"--noise: the noise kind '{noise_kind}' needs a rate")
     if not 0 <= seed < 2**32:
-        raise BadInput(f"--seed {seed}: wanted a whole number from 0")
+        raise BadInput(f"--seed {seed}: wanted a whole number from 0 to {2**32 - 1}")
     rated = {} if noise is None else {"noise": [noise]}
-    given = {"dataset": dataset, "noise_kind": noise_kind, "seeds": [seed], **rated}
+    given = {"dataset": dataset, "noise_kind": noise_kind, "seeds": [seed], "imbalance": imbalance, **rated}
     made, _, notes = _of_a_sweep(given, noise_file, data_root, set_, plugin)
-    _write(target, made.to_bytes(), notes)
+    write_out(target, made.to_bytes(), notes)
     print(f"{target}: {_about(made)}")
 
 
@@ -51,10 +59,30 @@ def noise_show(artefact: Artefact) -> None:
     need_file("noise show", file)
     noise = read_artefact(file)
     print(f"{_about(noise)}\nsha256 {noise.sha256}\nmade for data of sha256 {noise.header.dataset_sha256}\n")
-    percent = 100 * noise.transition
-    rows = [[k, f"{100 - row[k]:.2f}", *(f"{value:.1f}" if value else "" for value in row)] for k, row in enumerate(percent)]
-    print(tabulate(rows, ["class", "% wrong", *map(str, range(len(percent)))], disable_numparse=True, stralign="right"))
-    print("\nrows: the reference label; columns: percent of its images with this given label")
+    percent, classes = 100 * noise.transition, noise.header.classes
+    counts = noise.counts.sum(axis=1)
+    firsts = [[name, counts[k], f"{100 - percent[k, k]:.2f}"] for k, name in enumerate(classes)]
+    if len(classes) <= WIDEST:
+        columns = [f"{k}" for k in range(len(classes))]
+        rows = [[k, *first, *(_cell(value) for value in percent[k])] for k, first in enumerate(firsts)]
+        told = "rows: the reference label; columns: percent of its images with this given label"
+    else:
+        columns, told = ["most given instead"], "the reference label, and what most of its images with a wrong label are given"
+        rows = [[k, *first, _mistaken(percent[k], k, classes)] for k, first in enumerate(firsts)]
+    aligned = ("right", "left", "right", "right", *["right" if len(classes) <= WIDEST else "left"] * len(columns))
+    print(tabulate(rows, ["", "class", "images", "% wrong", *columns], disable_numparse=True, colalign=aligned))
+    print(f"\n{told}")
+
+
+def _cell(percent: float) -> str:
+    """A share in a matrix that is to be seen at a glance: the more, the darker its block."""
+    return f"{percent:.1f} {SHADES[min(len(SHADES) - 1, int(percent / 100 * len(SHADES)))]}" if percent else "  "
+
+
+def _mistaken(percent: NDArray[np.float64], own: int, classes: tuple[str, ...]) -> str:
+    """The three classes that most of a class's images are given instead, with their shares."""
+    others = [k for k in np.argsort(-percent, kind="stable") if k != own and percent[k]][:3]
+    return ", ".join(f"{classes[k]} {percent[k]:.1f} %" for k in others)
 
 
 def noise_export(
@@ -62,6 +90,7 @@ def noise_export(
     dataset: Which,
     out: Target,
     first: Annotated[int | None, Option(parser=whole_number, metavar="0|1", help="What labels begin with. Default 1.")] = None,
+    imbalance: Imbalance = None,
     data_root: Root = None,
     set_: Set = None,
     plugin: Plugin = None,
@@ -70,9 +99,11 @@ def noise_export(
     first = 1 if first is None else first
     if first not in (0, 1):
         raise BadInput(f"--first {first}: wanted 0 or 1")
-    file = _target(out, ".txt")
-    noise, names, notes = _of_a_sweep({"dataset": dataset, "noise_kind": FILE}, artefact, data_root, set_, plugin)
-    _write(file, list_text(noise.given, names, first if names else 0).encode(), notes)
+    file = file_for(out, ".txt")
+    noise, names, notes = _of_a_sweep(
+        {"dataset": dataset, "noise_kind": FILE, "imbalance": imbalance}, artefact, data_root, set_, plugin
+    )
+    write_out(file, list_text(noise.given, names, first if names else 0).encode(), notes)
     print(f"{file}: {len(noise.given)} labels")
 
 
@@ -80,20 +111,23 @@ def noise_import(
     labels: Annotated[str, typer.Argument(metavar="LIST", help="A text list: NAME LABEL a line, or a label from 0 a line.")],
     dataset: Which,
     out: Target,
+    imbalance: Imbalance = None,
     data_root: Root = None,
     set_: Set = None,
     plugin: Plugin = None,
 ) -> None:
     """Turn a text list, as papers exchange them, into an artefact."""
-    file = _target(out, ".npz")
-    noise, _, notes = _of_a_sweep({"dataset": dataset, "noise_kind": FILE}, labels, data_root, set_, plugin)
-    _write(file, noise.to_bytes(), notes)
+    file = file_for(out, ".npz")
+    noise, _, notes = _of_a_sweep(
+        {"dataset": dataset, "noise_kind": FILE, "imbalance": imbalance}, labels, data_root, set_, plugin
+    )
+    write_out(file, noise.to_bytes(), notes)
     print(f"{file}: {_about(noise)}")
 
 
 def _of_a_sweep(
     given: dict[str, Any], noise_file: str | None, data_root: str | None, set_: list[str] | None, plugin: list[str] | None
-) -> tuple[Noise, list[str] | None, list[str]]:
+) -> tuple[Noise, Names | None, list[str]]:
     """The noise that a sweep of one run has, the names of the images, and what a user should be told. Raises BadInput."""
     from ..contract.registry import load_plugins
     from ..sweep import inputs
@@ -105,7 +139,7 @@ def _of_a_sweep(
         "options": set_options(set_),
     }
     sweep = checked_sweep({name: value for name, value in given.items() if value is not None}, given)
-    of = {sweep.dataset_spec().name, source_of(sweep.noise_kind)}
+    of = {sweep.dataset_spec().name, (source_of(sweep.noise_kind) or "").partition("@")[0]}
     for name in sweep.options.keys() - of:
         raise BadInput(f"--set {name}.…: this is about {sweep.dataset_spec().name}")
     plugins = load_plugins([path_of("--plugin", file) for file in plugin or []])
@@ -122,23 +156,3 @@ def _about(noise: Noise) -> str:
     return (
         f"{header.kind}{rate}{seed}: {len(noise.given)} labels of {header.dataset}, realised rate {100 * noise.realised:.2f} %"
     )
-
-
-def _target(out: str, ending: str) -> Path:
-    file = Path(path_of("--out", out))
-    if file.suffix != ending:
-        raise BadInput(f"--out {file}: wanted a name that ends in {ending}")
-    if file.is_dir():
-        raise BadInput(f"--out {file}: it is a folder")
-    return file
-
-
-def _write(file: Path, content: bytes, notes: list[str]) -> None:
-    from ..store import write_whole
-
-    for note in notes:
-        print(note, file=sys.stderr)
-    try:
-        write_whole(file, content)
-    except OSError as error:
-        raise BadInput(f"--out {file}: it cannot be written ({error.strerror})") from None

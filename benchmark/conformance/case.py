@@ -15,7 +15,8 @@ from ..contract.method import Method
 from ..noise.laws import RATED, Known
 from ..spec import recipe
 from ..streams import numpy_stream
-from ..train.trainer import Predicted, Trainer
+from ..train.model import Predicted
+from ..train.trainer import Trainer
 from ..train.training_set import Augmentation, DeviceSet
 from .witness import Witness
 

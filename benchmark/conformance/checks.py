@@ -16,7 +16,8 @@ from ..contract.errors import told
 from ..noise.laws import RATED, Known
 from ..spec import recipe
 from ..streams import numpy_stream
-from ..train.trainer import Diverged, Predicted
+from ..train.model import Predicted
+from ..train.trainer import Diverged
 from .case import CLASSES, EPOCHS, Case, striped_set, stripes, trained
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
+
+from .errors import BadInput, unknown
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A number from 0 to 1."""
@@ -35,3 +38,25 @@ def changed_options(config: Any) -> dict[str, Any]:
         for f in dataclasses.fields(config)
         if getattr(config, f.name) != (f.default_factory() if callable(f.default_factory) else f.default)
     }
+
+
+def checked_options(name: str, config: type, given: Mapping[str, Any]) -> Any:
+    """An instance of a plugin's config dataclass from `--set` values, which are often text. Raises BadInput."""
+    fields = [f.name for f in dataclasses.fields(config)]
+    for option in given:
+        if option not in fields:
+            if not fields:
+                raise BadInput(f"{name} has no options; {name}.{option} was set")
+            raise unknown(f"option of {name}", option, fields)
+    try:
+        return TypeAdapter(config).validate_python(dict(given))
+    except BadInput:
+        raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([name, *map(str, first["loc"])])
+        raise BadInput(f"{where}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}") from None
+    except Exception as error:  # a plugin's own fault: types that are none, a __post_init__ that raises
+        raise BadInput(
+            f"the options of {name} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from None

@@ -61,6 +61,7 @@ class Card:
     licence: str
     defects: tuple[str, ...] = ()
     access: str = ""  #: how to get it, and what to put where below the data root; empty for one that needs nothing
+    publishable: bool = False  #: whether the licence lets everybody print single images
 
 
 @dataclass(frozen=True)

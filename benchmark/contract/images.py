@@ -45,7 +45,7 @@ def on_all_cores(work: Callable[[T], R], images: Sequence[T]) -> list[R]:
     """What `work` gives for each image, in their order; the first error ends it. Many images show a bar on a terminal."""
     results = []
     # Threads are enough: PIL decodes without the interpreter lock.
-    with without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool, _progress(len(images)) as advance:
+    with without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool, progress("reading images", len(images)) as advance:
         for result in pool.map(work, images):
             results.append(result)
             advance()
@@ -136,7 +136,7 @@ def _eight_bits(picture: Any) -> Any:
 
 
 @contextmanager
-def _progress(count: int) -> Iterator[Any]:
+def progress(what: str, count: int) -> Iterator[Callable[[], None]]:
     """Gives what is called once an image; a bar on a terminal, where there are many."""
     if count < 1000 or not sys.stderr.isatty():
         yield lambda: None
@@ -145,5 +145,5 @@ def _progress(count: int) -> Iterator[Any]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("decoding images", total=count)
+        task = bar.add_task(what, total=count)
         yield lambda: bar.advance(task)

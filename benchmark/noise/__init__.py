@@ -17,10 +17,10 @@ from .kinds import (
     source_of,
     takes_rate,
 )
-from .lists import list_text
+from .lists import Names, list_text
 
 __all__ = [
-    "ASYMMETRIC", "CONFUSION", "EXACT", "FILE", "HUMAN", "OPEN_SET", "OUTSIDE", "Facts", "Header", "Noise", "Outside",
+    "ASYMMETRIC", "CONFUSION", "EXACT", "FILE", "HUMAN", "OPEN_SET", "OUTSIDE", "Facts", "Header", "Names", "Noise", "Outside",
     "brings_file", "file_kind", "frozen", "is_drawn", "judged_by", "list_text", "listed", "make", "read_artefact",
     "source_of", "takes_rate",
 ]  # fmt: skip

@@ -7,11 +7,11 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..contract.errors import BadInput
 from .laws import Labels
@@ -20,23 +20,27 @@ OUTSIDE = -1
 """The reference label of an image that shows none of the classes."""
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("wanted printable characters")
+    return text
+
+
+Words = Annotated[str, AfterValidator(_printable)]
+
+
 class Header(BaseModel):
     """What stands beside the labels in an artefact."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str
-    rate: float | None  #: a fraction; None where the kind brings its own
-    seed: int | None  #: None where nothing was drawn
-    dataset: str
-    dataset_sha256: str
-    num_classes: int
-    source_sha256: str | None = None  #: of the dataset that images from outside come from
-
-    def words(self) -> dict[str, Any]:
-        """As plain data; what was added after the first version stands there only where it says something."""
-        words = self.model_dump()
-        return words if self.source_sha256 else {k: v for k, v in words.items() if k != "source_sha256"}
+    kind: Words
+    rate: float | None = Field(ge=0, le=1)  #: a fraction; None where the kind brings its own
+    seed: int | None = Field(ge=0)  #: None where nothing was drawn
+    dataset: Words
+    dataset_sha256: Words  #: of the training images in use, their reference labels, and the rest of the set
+    classes: tuple[Words, ...] = Field(min_length=2)
+    source_sha256: Words | None = None  #: of the dataset that images from outside come from
 
 
 @dataclass(frozen=True)
@@ -53,26 +57,39 @@ class Noise:
 
     header: Header
     given: Labels  #: (N,)
-    transition: NDArray[np.float64]  #: (K, K), row: reference label, column: share of its samples given this label
-    realised: float  #: the fraction of samples whose given label is not the reference label
-    outside: Outside | None = None
+    counts: NDArray[np.int64]  #: (K, K), how many samples of each reference label (row) have each given label (column)
+    outside: Outside | None = None  #: in no row
+
+    @property
+    def transition(self) -> NDArray[np.float64]:
+        """(K, K), row: reference label, column: the share of its samples with this given label; one of no sample stays."""
+        rows = self.counts.sum(axis=1, keepdims=True)
+        shares: NDArray[np.float64] = np.divide(self.counts, rows, out=np.eye(len(rows)), where=rows > 0)
+        return shares
+
+    @property
+    def realised(self) -> float:
+        """The fraction of samples whose given label is not the reference label; those from outside have none."""
+        return float((len(self.given) - self.counts.trace()) / len(self.given)) if len(self.given) else 0.0
 
     @property
     def sha256(self) -> str:
-        """Of the header and the labels: it names the artefact."""
-        content = hashlib.sha256(json.dumps(self.header.words(), sort_keys=True).encode())
-        for array in (self.given, *(vars(self.outside).values() if self.outside else ())):
+        """Of all that it says: it names the artefact."""
+        content = hashlib.sha256(json.dumps(self.header.model_dump(), sort_keys=True).encode())
+        for array in self._arrays().values():
             content.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
         return content.hexdigest()
 
     def to_bytes(self) -> bytes:
         """The artefact as an .npz file."""
         buffer = io.BytesIO()
-        header = {**self.header.words(), "realised": self.realised, "sha256": self.sha256}
-        outside = vars(self.outside) if self.outside else {}
-        words = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-        np.savez_compressed(buffer, given=self.given, transition=self.transition, header=words, **outside)
+        header = json.dumps({**self.header.model_dump(), "sha256": self.sha256})
+        np.savez_compressed(buffer, header=np.frombuffer(header.encode(), dtype=np.uint8), **self._arrays())  # type: ignore[arg-type]
         return buffer.getvalue()
+
+    def _arrays(self) -> dict[str, NDArray[np.int64]]:
+        outside = vars(self.outside) if self.outside else {}
+        return {"given": self.given, "counts": self.counts, **outside}
 
 
 def judged_by(reference: Labels, outside: Outside | None) -> Labels:
@@ -85,39 +102,44 @@ def judged_by(reference: Labels, outside: Outside | None) -> Labels:
 
 
 def frozen(header: Header, reference: Labels, given: Labels, outside: Outside | None = None) -> Noise:
-    """A `Noise` with its realised rate and transition matrix measured; images from outside count as wrong, in no row."""
-    K = header.num_classes
-    reference = judged_by(reference, outside)
-    counts = np.zeros((K, K))
-    inside = reference != OUTSIDE
-    np.add.at(counts, (reference[inside], given[inside]), 1)
-    rows = counts.sum(axis=1, keepdims=True)
-    transition = np.divide(counts, rows, out=np.eye(K), where=rows > 0)
-    realised = float(np.mean(reference != given)) if len(given) else 0.0
-    return Noise(header, given.astype(np.int64), transition, realised, outside)
+    """A `Noise`, counted; images from outside count as wrong, in no row."""
+    K = len(header.classes)
+    counts = np.zeros((K, K), np.int64)
+    judge = judged_by(reference, outside)
+    inside = judge != OUTSIDE
+    np.add.at(counts, (judge[inside], given[inside]), 1)
+    return Noise(header, given.astype(np.int64), counts, outside)
 
 
 def read_artefact(file: Path) -> Noise:
-    """What an .npz artefact holds, checked against its own hash. Raises BadInput where it is damaged.
-
-    The hash covers header, labels and images from outside; the rate and the matrix stand beside for people to read.
-    """
+    """What an .npz artefact holds, checked against its own hash. Raises BadInput where it is damaged, or cannot be."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            stored = json.loads(arrays["header"].tobytes())
-            given = arrays["given"].astype(np.int64)
-            outside = (
-                Outside(*(arrays[name].astype(np.int64) for name in ("replaced", "source"))) if "source" in arrays else None
-            )
-            transition = arrays["transition"].astype(np.float64)
-        if given.ndim != 1:
-            raise ValueError(f"labels of shape {given.shape}")
-        sha256, realised = stored.pop("sha256"), float(stored.pop("realised"))
-        noise = Noise(Header(**stored), given, transition, realised, outside)
-        if transition.shape != (noise.header.num_classes,) * 2:
-            raise ValueError(f"a matrix of shape {transition.shape}")
+        with np.load(file, allow_pickle=False) as stored:
+            words = json.loads(stored["header"].tobytes())
+            arrays = {name: stored[name].astype(np.int64) for name in stored if name != "header"}
+        sha256 = words.pop("sha256")
+        outside = Outside(arrays.pop("replaced"), arrays.pop("source")) if "source" in arrays else None
+        noise = Noise(Header(**words), **arrays, outside=outside)
+        whole = _is_whole(noise)
     except Exception:  # zip, numpy, json and pydantic each raise types of their own
         raise BadInput(f"noise file {file}: it is not a noise artefact of this suite, or it is damaged") from None
+    if not whole:
+        raise BadInput(f"noise file {file}: its labels, counts and classes do not belong together")
     if noise.sha256 != sha256:
         raise BadInput(f"noise file {file}: its labels do not match its own sha256: it was changed or is damaged")
     return noise
+
+
+def _is_whole(noise: Noise) -> bool:
+    """Whether its labels are of its classes, and its counts and places those of its labels."""
+    K, N = len(noise.header.classes), len(noise.given)
+    outside = noise.outside or Outside(np.array([], np.int64), np.array([], np.int64))
+    shapes = (noise.given.ndim, noise.counts.shape, outside.replaced.ndim) == (1, (K, K), 1)
+    if not shapes or outside.source.shape != outside.replaced.shape:
+        return False
+    if min(array.min(initial=0) for array in (noise.given, noise.counts, outside.replaced, outside.source)) < 0:
+        return False
+    if (np.diff(outside.replaced) <= 0).any() or outside.replaced.max(initial=-1) >= N or noise.given.max(initial=0) >= K:
+        return False
+    inside = np.delete(noise.given, outside.replaced)
+    return bool((np.bincount(inside, minlength=K) == noise.counts.sum(axis=0)).all())

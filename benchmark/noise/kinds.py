@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ..contract.errors import BadInput, need_file, unknown
 from ..streams import numpy_stream
 from .artefact import Header, Noise, Outside, frozen, read_artefact
 from .laws import ABOUT, MISTAKES, RATED, RATELESS, Known, Labels
-from .lists import read_list
+from .lists import Names, read_list
 
 HUMAN = "human"  # `human` and every `human-…` are label sets that a dataset brings
 ASYMMETRIC = "asymmetric"  # so are `asymmetric` and every `asymmetric-…`, as maps of what is mistaken for what
@@ -23,6 +23,7 @@ FILE = "file"
 CONFUSION = "confusion"
 OPEN_SET = "open-set"
 EXACT = "-exact"
+FROM_OUTSIDE = re.compile(rf"{OPEN_SET}({EXACT})?:(.+)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Facts:
     classes: tuple[str, ...]
     images: NDArray[np.uint8] | None = None  #: (N, H, W, C)
     votes: NDArray[np.int64] | None = None  #: (N, K)
-    names: Sequence[str] | None = None  #: of the images
+    names: Names | None = None  #: of the images
     human_labels: Mapping[str, Labels] = field(default_factory=dict)
     mistakes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  #: (K, K) by kind
     file: Path | None = None
@@ -49,7 +50,7 @@ def takes_rate(kind: str) -> bool:
         return False
     if kind in RATED or _is_asymmetric(kind) or source_of(kind):
         return True
-    if kind == OPEN_SET:
+    if kind.partition(":")[0] in (OPEN_SET, OPEN_SET + EXACT):
         raise BadInput(f"the noise kind '{OPEN_SET}' wants a dataset that its images come from, as in {OPEN_SET}:cifar100")
     raise unknown("noise kind", kind, [*RATED, *RATELESS, ASYMMETRIC, f"{ASYMMETRIC}{EXACT}", OPEN_SET, HUMAN, FILE])
 
@@ -65,8 +66,8 @@ def brings_file(kind: str) -> bool:
 
 
 def source_of(kind: str) -> str | None:
-    """The dataset that images from outside come from: `cifar100` of `open-set:cifar100`."""
-    return kind.removeprefix(f"{OPEN_SET}:") if kind.startswith(f"{OPEN_SET}:") and kind != f"{OPEN_SET}:" else None
+    """The dataset that images from outside come from: `cifar100@10k` of `open-set:cifar100@10k` and `open-set-exact:…`."""
+    return found[2] if (found := FROM_OUTSIDE.fullmatch(kind)) else None
 
 
 def file_kind(kind: str, file: Path) -> str:
@@ -77,7 +78,7 @@ def file_kind(kind: str, file: Path) -> str:
 def listed() -> dict[str, str]:
     """Every kind with one line."""
     lines = dict(ABOUT)
-    lines[f"KIND{EXACT}"] = "of the kinds with a coin: an exact count of samples instead"
+    lines[f"KIND{EXACT}"] = f"of the kinds with a coin (and {OPEN_SET}{EXACT}:DATASET): an exact count of samples instead"
     lines[f"{OPEN_SET}:DATASET"] = "one coin a sample; heads replaces its image by one of another dataset, and keeps the label"
     lines[HUMAN] = "labels that people really gave; a dataset's own, human or human-NAME, as its card says"
     lines[FILE] = "given labels from --noise-file: an artefact (.npz), or a list (a label from 0 a line; NAME LABEL a line)"
@@ -125,7 +126,7 @@ def make(kind: str, rate: float | None, seed: int, facts: Facts) -> tuple[Noise,
         seed=seed if drawn else None,
         dataset=facts.dataset,
         dataset_sha256=facts.dataset_sha256,
-        num_classes=K,
+        classes=facts.classes,
         source_sha256=facts.source_sha256 if outside else None,
     )
     return frozen(header, facts.labels, given, outside), notes
@@ -143,7 +144,11 @@ def _mistakes(kind: str, facts: Facts) -> NDArray[np.float64]:
 
 
 def _replaced(kind: str, rate: float, facts: Facts, stream: np.random.Generator) -> Outside:
-    replaced = np.flatnonzero(stream.random(len(facts.labels)) < rate)
+    N = len(facts.labels)
+    if kind.startswith(OPEN_SET + EXACT):
+        replaced = np.sort(stream.permutation(N)[: round(rate * N)])
+    else:
+        replaced = np.flatnonzero(stream.random(N) < rate)
     if len(replaced) > facts.source_count:
         wanted = f"{len(replaced)} images are to be replaced, and {source_of(kind)} has {facts.source_count} for it"
         raise BadInput(f"noise kind '{kind}' at {rate * 100:g} %: {wanted}")
@@ -157,10 +162,13 @@ def read_labels(file: Path, facts: Facts) -> tuple[Labels, tuple[str, ...]]:
     if file.suffix != ".npz":
         return read_list(file, facts.names, count, K)
     noise = read_artefact(file)
-    if noise.header.dataset_sha256 != facts.dataset_sha256:
-        raise BadInput(f"noise file {file}: it was made for other data ({noise.header.dataset}) than the dataset at hand")
-    if len(noise.given) != count:
-        raise BadInput(f"noise file {file}: it has {len(noise.given)} labels, and the training set has {count} images")
+    if noise.header.dataset_sha256 != facts.dataset_sha256 or len(noise.given) != count:
+        raise BadInput(
+            f"noise file {file}: it was made for other data, {len(noise.given)} training images of {noise.header.dataset}; "
+            f"these are {count} of {facts.dataset}"
+        )
+    if noise.header.classes != facts.classes:
+        raise BadInput(f"noise file {file}: its classes are called {', '.join(noise.header.classes)[:80]}; not so these")
     if noise.outside is not None:
         raise BadInput(f"noise file {file}: it replaces images; run its kind, {noise.header.kind}, instead")
     return noise.given, ()

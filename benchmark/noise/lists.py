@@ -4,13 +4,15 @@
     train_00001.jpg 5                   SCN's RAF-DB lists: labels from 1
     /data/train_00001_aligned.jpg 4     EAC's: whole paths, labels from 0
 
-Whether labels begin with 0 or 1 is read from the labels themselves: where 0 occurs they begin with it, where K occurs with 1.
+Whether labels begin with 0 or 1 is read from the labels of the training images: where 0 occurs they begin with it, where K
+occurs with 1.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -23,20 +25,71 @@ ALIGNED = "_aligned"
 """What RAF-DB's aligned images have at the end of their names, and its lists mostly have not."""
 
 
-def read_list(file: Path, names: Sequence[str] | None, count: int, num_classes: int) -> tuple[Labels, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Names:
+    """The paths of images below their data root, by which lists know them."""
+
+    training: Sequence[str]
+    test: Sequence[str] = ()  #: lists that corrupt these too are known by them
+
+    def places(self, rows: Sequence[str]) -> list[int | None]:
+        """Which training image each row of a list names; None for one that names none. Raises BadInput for several.
+
+        What is compared is the file's name without its ending and RAF-DB's `_aligned`; of images that share it, the one whose
+        path has most in common with the row's, from its end.
+        """
+        known: dict[str, list[int]] = {}
+        everything = [*self.training, *self.test]
+        for k, name in enumerate(everything):
+            known.setdefault(plain_name(name), []).append(k)
+        found: list[int | None] = []
+        for row in rows:
+            candidates = known.get(plain_name(row), [])
+            if len(candidates) > 1:
+                likeness = [_likeness(row, everything[k]) for k in candidates]
+                candidates = [k for k, alike in zip(candidates, likeness, strict=True) if alike == max(likeness)]
+            if len(candidates) > 1:
+                which = " and ".join(everything[k] for k in candidates[:2])
+                raise BadInput(f"{row} may be {which}; wanted as much of its path as tells them apart")
+            found.append(candidates[0] if candidates and candidates[0] < len(self.training) else None)
+        return found
+
+    def short(self) -> list[str]:
+        """Of the training images: names as SCN's lists have them, or whole paths where these could not be told apart."""
+        names = [PurePosixPath(name) for name in (*self.training, *self.test)]
+        plain = [plain_name(name.name) for name in names]
+        if len(set(plain)) < len(plain):
+            return list(self.training)
+        return [stem + name.suffix for stem, name in zip(plain, names, strict=True)][: len(self.training)]
+
+
+def _likeness(row: str, name: str) -> tuple[int, bool]:
+    """How many folders two paths share from their ends on, and whether they call the file the same."""
+    *theirs, file = row.replace("\\", "/").split("/")
+    *ours, own = name.split("/")
+    shared = 0
+    for a, b in zip(reversed(theirs), reversed(ours), strict=False):
+        if a != b:
+            break
+        shared += 1
+    return shared, file == own
+
+
+def read_list(file: Path, names: Names | None, count: int, num_classes: int) -> tuple[Labels, tuple[str, ...]]:
     """Given labels (N,) and what a user should be told, from a text file. Raises BadInput where it does not fit the dataset.
 
-    `names`: of the training images, where they have any; rows of other images are left out, and told.
+    Rows of other images than the training ones are left out, whatever their labels, and told.
     """
     try:
-        lines = [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError:
         raise BadInput(f"noise file {file}: it is no text") from None
     except OSError as error:
         raise BadInput(f"noise file {file}: it cannot be read ({error.strerror})") from None
-    if lines and all(len(words) == 2 for words in lines) and not all(words[0].isdecimal() for words in lines):
-        return _by_name(file, [(words[0], words[1]) for words in lines], names, num_classes)
-    labels = _numbers(file, [word for words in lines for word in words])
+    rows = [line.rsplit(None, 1) for line in lines]
+    if rows and all(len(row) == 2 for row in rows) and not all(word.isdecimal() for row in rows for word in row[0].split()):
+        return _by_name(file, [(name, label) for name, label in rows], names, num_classes)
+    labels = _numbers(file, [word for line in lines for word in line.split()])
     if len(labels) != count:
         raise BadInput(f"noise file {file}: it has {len(labels)} labels, and the training set has {count} images")
     _check_range(file, labels, num_classes)
@@ -44,27 +97,27 @@ def read_list(file: Path, names: Sequence[str] | None, count: int, num_classes: 
 
 
 def _by_name(
-    file: Path, rows: Sequence[tuple[str, str]], names: Sequence[str] | None, num_classes: int
+    file: Path, rows: Sequence[tuple[str, str]], names: Names | None, num_classes: int
 ) -> tuple[Labels, tuple[str, ...]]:
     if names is None:
         raise BadInput(f"noise file {file}: it names images, and those of this dataset have no names")
-    labels = _numbers(file, [label for _, label in rows])
-    place = {plain_name(name): k for k, name in enumerate(names)}
-    given = np.full(len(names), -1, np.int64)
-    elsewhere = 0
+    try:
+        places = names.places([name for name, _ in rows])
+    except BadInput as error:
+        raise BadInput(f"noise file {file}: {error}") from None
+    of_training = [(k, name, label) for k, (name, label) in zip(places, rows, strict=True) if k is not None]
+    labels = _numbers(file, [label for _, _, label in of_training])
     first = first_label(file, labels, num_classes)
     _check_range(file, labels, num_classes, first)
-    for (name, _), label in zip(rows, labels - first, strict=True):
-        k = place.get(plain_name(name))
-        if k is None:
-            elsewhere += 1
-        elif given[k] not in (-1, label):
+    given = np.full(len(names.training), -1, np.int64)
+    for (k, name, _), label in zip(of_training, labels - first, strict=True):
+        if given[k] not in (-1, label):
             raise BadInput(f"noise file {file}: {name} has two labels, {given[k] + first} and {label + first}")
-        else:
-            given[k] = label
+        given[k] = label
     if missing := int(np.sum(given < 0)):
-        example = names[int(np.argmax(given < 0))]
-        raise BadInput(f"noise file {file}: {missing} of {len(names)} training images have no label in it ({example}, …)")
+        example = names.training[int(np.argmax(given < 0))]
+        raise BadInput(f"noise file {file}: {missing} of {len(given)} training images have no label in it ({example}, …)")
+    elsewhere = len(rows) - len(of_training)
     told = f"{file.name}: {elsewhere} of its {len(rows)} rows are of no training image, and are not used"
     return given, (told,) if elsewhere else ()
 
@@ -86,15 +139,11 @@ def plain_name(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).stem.removesuffix(ALIGNED)
 
 
-def list_text(labels: Labels, names: Sequence[str] | None, first: int) -> str:
-    """Labels (N,) as a list: `NAME LABEL` a line, or the label alone where there are no names; labels begin with `first`.
-
-    Names are as SCN's lists have them, without RAF-DB's `_aligned`.
-    """
+def list_text(labels: Labels, names: Names | None, first: int) -> str:
+    """Labels (N,) as a list: `NAME LABEL` a line, or the label alone where there are no names; labels begin with `first`."""
     if names is None:
         return "".join(f"{label + first}\n" for label in labels)
-    plain = [plain_name(name) + PurePosixPath(name).suffix for name in names]
-    return "".join(f"{name} {label + first}\n" for name, label in zip(plain, labels, strict=True))
+    return "".join(f"{name} {label + first}\n" for name, label in zip(names.short(), labels, strict=True))
 
 
 def _numbers(file: Path, words: Sequence[str]) -> Labels:

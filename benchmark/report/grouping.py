@@ -16,6 +16,12 @@ def grouped(results: Sequence[Result], by: Callable[[Result], tuple[object, ...]
     return groups
 
 
+def by_noise(results: Sequence[Result]) -> list[Result]:
+    """Kinds of noise as they came, their rates rising, whatever sweep brought which."""
+    kinds = list(dict.fromkeys(result.spec.noise_kind for result in results))
+    return sorted(results, key=lambda result: (kinds.index(result.spec.noise_kind), result.spec.noise_rate or 0))
+
+
 def setting_of(result: Result) -> tuple[object, ...]:
     """What has tables of its own: dataset, backbone, weights, recipe, what is held out, precision; never averaged over."""
     spec = result.spec

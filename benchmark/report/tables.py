@@ -12,7 +12,7 @@ from ..score.statistics import t_interval
 from .comparison import LEVEL, Against, Pairs, against, best_of
 from .evidence import Evidence
 from .formats import Bold, Cell, Table
-from .grouping import grouped, method_of, method_title, noise_of, noise_title, setting_of, setting_title, values_of
+from .grouping import by_noise, grouped, method_of, method_title, noise_of, noise_title, setting_of, setting_title, values_of
 from .ranking import Ranking, ranking
 from .results import COSTS, METRICS, Result
 
@@ -49,7 +49,7 @@ def tables(results: Sequence[Result], evidence: Evidence, baseline: str) -> list
     each method with its options its own row.
     """
     made: list[Table] = []
-    for of_many in grouped(_by_noise(results), lambda run: setting_of(run)[1:]).values():
+    for of_many in grouped(by_noise(results), lambda run: setting_of(run)[1:]).values():
         found = ranking(of_many, baseline)
         for group in grouped(of_many, setting_of).values():
             shown = {"acc_last": "Test accuracy"}
@@ -62,12 +62,6 @@ def tables(results: Sequence[Result], evidence: Evidence, baseline: str) -> list
         if not isinstance(found, str):
             made.append(ranks(of_many, found))
     return made
-
-
-def _by_noise(results: Sequence[Result]) -> list[Result]:
-    """Kinds of noise as they came, their rates rising, whatever sweep brought which."""
-    kinds = list(dict.fromkeys(result.spec.noise_kind for result in results))
-    return sorted(results, key=lambda result: (kinds.index(result.spec.noise_kind), result.spec.noise_rate or 0))
 
 
 def headline(group: Sequence[Result], pairs: Pairs, title: str) -> Table:

@@ -10,8 +10,10 @@ from typing import Any
 
 from ..contract.errors import BadInput, unknown
 from ..store import Store
+from .against import beside_published
 from .evidence import StoredEvidence
 from .formats import render
+from .published import Published
 from .results import COLUMNS, Result, read_results, results_rows
 from .tables import notes, tables
 
@@ -19,13 +21,20 @@ BASELINE = "ce"
 """What differences are measured from where nothing else is asked for and it is there."""
 
 
-def write_tables(store: Store, formats: Sequence[str], baseline: str | None = None) -> tuple[list[dict[str, Any]], str]:
-    """Writes results.csv and table.* ; gives the rows of results.csv and the main tables' text. Raises BadInput."""
+def write_tables(
+    store: Store, formats: Sequence[str], baseline: str | None = None, *, against: Sequence[Published] = ()
+) -> tuple[list[dict[str, Any]], str]:
+    """Writes results.csv and table.* ; gives the rows of results.csv and the main tables' text. Raises BadInput.
+
+    `against`: published numbers, which get tables of their own beside what was measured.
+    """
     results = read_results(store)
     if baseline is not None:
         _check_baseline(results, baseline)
     rows = results_rows(results)
-    texts = render(tables(results, StoredEvidence(store), baseline or BASELINE), notes(results, fill_command(store)))
+    beside, lacking = beside_published(results, against) if against else ([], [])
+    made = [*tables(results, StoredEvidence(store), baseline or BASELINE), *beside]
+    texts = render(made, [*lacking, *notes(results, fill_command(store))])
     store.save_result("results.csv", csv_text(rows))
     for name in formats:
         store.save_result(f"table.{name}", texts[name])

@@ -12,22 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..contract.config import checked_options
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..data import Prepared, load, replace_images, stratified
 from ..fingerprint import code_fingerprint
-from ..noise import Noise, frozen, judged_by, read_artefact
+from ..noise import Noise, judged_by, read_artefact
 from ..score import accuracy, score_test, score_training, select, wrong_label_fit
 from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
 from ..train.backbones import Input
+from ..train.model import Predicted
 from ..train.pretrained import colour_statistics, input_of, load_weights
-from ..train.trainer import Diverged, Predicted, Trainer
+from ..train.trainer import Diverged, Trainer
 from ..train.training_set import Augmentation, DeviceSet
 from .machine import environment, peak_memory, reset_peak_memory
 from .plan import Job
-from .sweep import checked_options
+from .recorded import record_of, weights_of
 
 FEATURE_IMAGES = 1000
 WATCHED = 500
@@ -67,9 +69,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     torch.use_deterministic_algorithms(job.device == "cpu")
     spec, device = job.spec, torch.device(job.device)
     data = load(job.cache, spec.dataset)
-    kept_noise = read_artefact(Store(root).noise_path(job.noise_sha256))
-    # Its hash does not cover the rate and the matrix, which oracles are told: both are counted again.
-    noise = frozen(kept_noise.header, np.asarray(data.data.train.labels), kept_noise.given, kept_noise.outside)
+    noise = read_artefact(Store(root).noise_path(job.noise_sha256))
     given, outside = noise.given, noise.outside
     if outside and job.outer:
         replace_images(data, outside.replaced, load(*job.outer).data.train.images[outside.source])
@@ -98,10 +98,11 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         weights=weights,
         privileged=_privileged(data, noise, kept, device),
     )
+    machine = environment(job.device, job.threads)
     folder.begin(
         spec,
         {
-            **environment(job.device, job.threads),
+            **machine,
             "precision": spec.precision,
             "noise_sha256": job.noise_sha256,
             "noise_realised": job.realised,
@@ -115,7 +116,10 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
         each_epoch()
-    _finish(trainer, sets, data, given, reference, history, folder)
+    metrics = _judged(trainer, sets, data, given, reference, history, folder)
+    content, card = weights_of(trainer), plugins.datasets[spec.dataset.name].card
+    folder.save_model(content, record_of(job, data, noise, sets.train, card, machine, content, metrics))
+    folder.finish(metrics)  # last, because it declares the run finished
 
 
 def _privileged(data: Prepared, noise: Noise, kept: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
@@ -208,7 +212,7 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
     return history
 
 
-def _finish(
+def _judged(
     trainer: Trainer,
     sets: _Sets,
     data: Prepared,
@@ -216,10 +220,8 @@ def _finish(
     reference: NDArray[np.int64],
     history: list[dict[str, Any]],
     folder: RunFolder,
-) -> None:
-    """Predicts, scores and stores; the metrics last, because they declare the run finished."""
-    from safetensors.torch import save
-
+) -> dict[str, Any]:
+    """Predicts, stores that, and scores it."""
     test, train = trainer.predict(sets.test, "test"), trainer.predict(sets.train, "training")
     noise_score = trainer.noise_score(train)
     _check_finite(test, train, noise_score)
@@ -234,6 +236,7 @@ def _finish(
             "test_votes": votes,
             "train_index": sets.kept,
             "train_given": given[sets.kept],
+            "train_reference": reference[sets.kept],
             "train_predicted": predicted,
             "train_uncertainty": train.uncertainty,
             "train_noise_score": noise_score,
@@ -243,22 +246,18 @@ def _finish(
     features = trainer.features(sets.test, index)
     if features is not None:
         folder.save_arrays("features", {"features": features, "index": index})
-    state = {name: tensor.cpu().contiguous().clone() for name, tensor in trainer.method.state_dict().items()}
-    folder.save_model(save(state, metadata={"method": trainer.method.name}))
     judged = [row for row in history if row["stage"] == history[-1]["stage"]]  # earlier stages trained other models
     validation = [row["validation_accuracy"] for row in judged] if sets.validation is not None else None
     samples = sum(row["samples"] for row in history)
-    folder.finish(
-        {
-            **select([row["test_accuracy"] for row in judged], validation),
-            **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
-            **score_training(predicted, given[sets.kept], reference[sets.kept], noise_score),
-            "networks": trainer.networks,
-            "train_seconds": round(trainer.seconds, 3),
-            "images_per_second": round(samples / trainer.seconds, 1),
-            "peak_memory_mb": round(peak_memory(trainer.device) / 2**20, 1),
-        }
-    )
+    return {
+        **select([row["test_accuracy"] for row in judged], validation),
+        **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
+        **score_training(predicted, given[sets.kept], reference[sets.kept], noise_score),
+        "networks": trainer.networks,
+        "train_seconds": round(trainer.seconds, 3),
+        "images_per_second": round(samples / trainer.seconds, 1),
+        "peak_memory_mb": round(peak_memory(trainer.device) / 2**20, 1),
+    }
 
 
 def _check_finite(test: Predicted, train: Predicted, noise_score: NDArray[np.float32]) -> None:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cache import prepare
-from ..contract.config import changed_options
+from ..contract.config import changed_options, checked_options
 from ..contract.dataset import Dataset
 from ..contract.errors import BadInput, need_folder, told
 from ..contract.registry import Plugins
-from ..data import Prepared, load
-from ..noise import Facts, Noise, is_drawn, make, source_of
+from ..data import Prepared, load, shared_images
+from ..noise import Facts, Names, Noise, is_drawn, make, source_of
 from ..spec import DatasetSpec, RunSpec
-from .sweep import Sweep, checked_options
+from .sweep import Sweep
 
 
 class Outer(NamedTuple):
@@ -63,8 +63,10 @@ class Noises:
         self.notes: list[str] = []
         self.outer: Outer | None = None  #: where images from outside come from
         self._made: dict[tuple[float | None, Path | None, int | None], Noise] = {}
-        train = data.data.train
-        self.names = None if train.names is None else train.names.tolist()  #: of the training images
+        train, test = data.data.train, data.data.test
+        self.names = (
+            None if train.names is None else Names(train.names.tolist(), [] if test.names is None else test.names.tolist())
+        )
         self._facts = Facts(
             dataset=spec.label,
             dataset_sha256=data.sha256,
@@ -77,10 +79,12 @@ class Noises:
             mistakes=data.data.mistakes,
         )
         if name := source_of(self.kind):
-            if name == spec.name:
-                raise BadInput(f"noise kind '{self.kind}': images from outside cannot come from the dataset itself")
-            source = DatasetSpec.parse(name, sweep.options.get(name, {}))
+            source = DatasetSpec.parse(name, sweep.options.get(name.partition("@")[0], {}))
             source, cache, images = prepared(plugins, source, data_root(sweep.data_root))
+            if known := shared_images(images.data.train.images, train.images):
+                raise BadInput(
+                    f"noise kind '{self.kind}': {known} of its images are the dataset's own; wanted another dataset's"
+                )
             self.outer = Outer(cache, source)
             self._facts = replace(self._facts, source_count=len(images.data.train), source_sha256=images.sha256)
 

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,20 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": threads,
         "platform": platform.platform(),
+        "suite": _suite(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "timm": timm.__version__,
         "numpy": np.__version__,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _suite() -> str | None:
+    try:
+        return version("noisy-label-benchmark")
+    except PackageNotFoundError:  # a clone that was not installed
+        return None
 
 
 def _processor() -> str:

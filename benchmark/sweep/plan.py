@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract.config import changed_options
+from ..contract.config import changed_options, checked_options
 from ..contract.errors import BadInput
 from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
@@ -18,7 +18,7 @@ from ..noise import Noise, source_of
 from ..spec import PROTOCOL, Recipe
 from ..store import PlannedRun
 from .inputs import Noises, Outer, data_root, prepared
-from .sweep import Sweep, checked_options
+from .sweep import Sweep
 
 ALL = "all"
 """In place of a method's name."""
@@ -135,7 +135,7 @@ def _recipe(sweep: Sweep, method: type[Method]) -> Recipe:
 
 
 def _check_options_used(sweep: Sweep, plugins: Plugins) -> None:
-    used = {*sweep.methods, sweep.dataset_spec().name, *filter(None, [source_of(sweep.noise_kind)])}
+    used = {*sweep.methods, sweep.dataset_spec().name, (source_of(sweep.noise_kind) or "").partition("@")[0]}
     for name in sweep.options:
         if name not in used:
             if name in plugins.methods.plugins or name in plugins.datasets.plugins:

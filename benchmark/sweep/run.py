@@ -19,8 +19,8 @@ from .plan import Job, Plan, named, plan
 from .progress import Progress, counted
 from .sweep import Sweep, checked_sweep
 
-MUST_AGREE = ("recipe", "epochs", "batch_size", "balanced", "validation", "precision")
-"""What no column of results.csv tells apart well enough to mix it in one folder."""
+MUST_AGREE = ("recipe", "epochs", "batch_size", "validation", "precision")
+"""What no column of results.csv tells apart well enough to mix it in one folder; `balanced` stands in the recipe's name."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _contents(run: PlannedRun) -> Iterator[tuple[str, str, str]]:
 
 
 def _effective(sweep: Sweep, name: str) -> Any:
-    return getattr(sweep.full_recipe(), name) if name in ("epochs", "batch_size", "balanced") else getattr(sweep, name)
+    return getattr(sweep.full_recipe(), name) if name in ("epochs", "batch_size") else getattr(sweep, name)
 
 
 def shard(jobs: Sequence[Job], settings: Settings) -> list[Job]:

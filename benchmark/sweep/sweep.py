@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from collections.abc import Container, Iterator, Mapping
 from functools import cache
@@ -11,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..contract.errors import BadInput, need_file, unknown
 from ..noise import brings_file, file_kind, takes_rate
@@ -145,6 +144,10 @@ def checked_sweep(given: Mapping[str, Any], options: Container[str] = ()) -> Swe
         raise BadInput(f"{called}: got {first['input']!r}; {message[0].lower()}{message[1:]}") from None
 
 
+ABOUT = ("about", "citation")
+"""What a file of sweeps may say of itself."""
+
+
 def read_settings(file: Path) -> list[dict[str, Any]]:
     """The settings of one sweep, or of several under [[sweep]] as in sweep.toml, from a TOML file. Raises BadInput."""
     need_file("--config", file)
@@ -154,6 +157,7 @@ def read_settings(file: Path) -> list[dict[str, Any]]:
         raise BadInput(f"--config {file}: it cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"--config {file}: it is not TOML ({' '.join(str(error).split())})") from None
+    content = {name: value for name, value in content.items() if name not in ABOUT}
     several = content.get("sweep", [content])
     if not several or not isinstance(several, list) or not all(isinstance(entry, dict) for entry in several):
         raise BadInput(f"--config {file}: wanted the settings of a sweep, or tables named [[sweep]]")
@@ -176,25 +180,3 @@ def _with_whole_paths(entry: dict[str, Any], file: Path) -> dict[str, Any]:
     if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
         raise BadInput(f"{what} wanted tables of options, as in [options.scn]")
     return entry
-
-
-def checked_options(name: str, config: type, given: Mapping[str, Any]) -> Any:
-    """An instance of a plugin's config dataclass from `--set` values, which are often text. Raises BadInput."""
-    fields = [f.name for f in dataclasses.fields(config)]
-    for option in given:
-        if option not in fields:
-            if not fields:
-                raise BadInput(f"{name} has no options; {name}.{option} was set")
-            raise unknown(f"option of {name}", option, fields)
-    try:
-        return TypeAdapter(config).validate_python(dict(given))
-    except BadInput:
-        raise
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([name, *map(str, first["loc"])])
-        raise BadInput(f"{where}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}") from None
-    except Exception as error:  # a plugin's own fault: types that are none, a __post_init__ that raises
-        raise BadInput(
-            f"the options of {name} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from None

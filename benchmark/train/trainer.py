@@ -5,10 +5,8 @@ A trainer holds the given labels only. Whoever drives it evaluates, stores and j
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -17,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..contract.method import Backbone, Batch, Method, Prediction, Task
+from ..contract.method import Batch, Method, Prediction
 from ..spec import Recipe
 from ..streams import derive
-from .backbones import build_backbone
+from .model import Model, Predicted
 from .optimise import Optimiser
-from .pretrained import Match, Weights, fill
+from .pretrained import Weights
 from .training_set import DeviceSet
 
 
@@ -30,24 +28,7 @@ class Diverged(Exception):
     """The loss is no longer a number."""
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """A whole split's predictions, in the split's order."""
-
-    logits: NDArray[np.float32]  #: (N, K)
-    uncertainty: NDArray[np.float32]  #: (N,)
-
-
-def _check(method: Method, stages: list[int]) -> None:
-    """Raises ValueError for a method that breaks the contract in a way that would be noticed late, or never."""
-    if not stages or min(stages) < 1:
-        raise ValueError(f"stages() gave {stages}; wanted at least one epoch in each")
-    for name, value in method.state_dict().items():
-        if not isinstance(value, Tensor):
-            raise ValueError(f"the state '{name}' is no tensor; wanted parameters and buffers alone")
-
-
-class Trainer:
+class Trainer(Model):
     """One run's training, from its first epoch to its last."""
 
     def __init__(
@@ -66,64 +47,32 @@ class Trainer:
         weights: Weights | None = None,
         privileged: Mapping[str, Any] = MappingProxyType({}),
     ):
-        """`side`, to which images are brought, and `weights` are for every backbone that the method makes.
-
-        `privileged`: what is known beyond the given labels, by the names of `PRIVILEGES`; the method gets what it declares.
-        """
+        """`side`, `weights` and `privileged` are as for a `Model`."""
         self.training_set, self.validation_set = training_set, validation_set
-        self.recipe, self.seed = recipe, seed
-        self.device = training_set.device
-        self.matches: list[Match] = []
-        self._backbone, self._precision, self._side, self._weights, self._made = backbone, precision, side, weights, 0
-        task = Task(
-            num_classes,
-            len(training_set),
-            training_set.image_shape,
-            recipe.epochs,
-            recipe.batch_size,
-            self._make_backbone,
-            **{name: privileged[name] for name in method.privilege},
+        self.recipe = recipe
+        super().__init__(
+            method,
+            config,
+            num_classes=num_classes,
+            num_samples=len(training_set),
+            image_shape=training_set.image_shape,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            backbone=backbone,
+            precision=precision,
+            seed=seed,
+            device=training_set.device,
+            side=side,
+            weights=weights,
+            privileged=privileged,
         )
-        self._seed("method")
-        self.method = method(task, config).to(self.device)
-        self.stages = self.method.stages(recipe.epochs)
-        _check(self.method, self.stages)
-        self.epochs = sum(self.stages)
-        self.finished = 0  #: epochs that are done
-        self.seconds = 0.0  #: spent in them
+        self.seconds = 0.0  #: spent in the epochs that are done
         self.optimiser: Optimiser | None = None
 
-    @property
-    def networks(self) -> int:
-        """How many backbones the method has asked for."""
-        return self._made
-
-    def _make_backbone(self) -> Backbone:
-        """The k-th call's weights come from the k-th stream, and leave the method's own stream as it was."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.seed, "weights", self._made))
-            backbone = build_backbone(self._backbone, self.training_set.image_shape, self._precision, self._side)
-        backbone.to(self.device)
-        self._made += 1
-        if self._weights is not None:
-            self.matches.append(fill(backbone.named_as_published, self._weights.tensors, self._weights.name))
-        return backbone
-
     def _seed(self, purpose: str, *counters: int) -> None:
-        """Starts every stream that a method can draw from anew, numpy's too, which scikit-learn uses unasked."""
-        seed = derive(self.seed, purpose, *counters)
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
+        """Augmentation's stream, too."""
+        super()._seed(purpose, *counters)
         self.training_set.seed_augmentation(derive(self.seed, f"augmentation/{purpose}", *counters))
-
-    def _stage_of(self, epoch: int) -> tuple[int, int]:
-        """The stage that an epoch belongs to, and its number within it."""
-        stage = 0
-        while epoch >= self.stages[stage]:
-            epoch -= self.stages[stage]
-            stage += 1
-        return stage, epoch
 
     def train_epoch(self) -> dict[str, float]:
         """One epoch; gives its row of the history. Raises Diverged."""
@@ -197,25 +146,6 @@ class Trainer:
         return batches
 
     @torch.no_grad()
-    def predict(self, images: DeviceSet, purpose: str) -> Predicted:
-        """Predictions for all of a set's plain images; the global stream is seeded by purpose and epoch."""
-        self._seed(purpose, self.finished)
-        self.method.eval()
-        parts = [self._predict(batch.images) for batch in images.batches()]
-        return Predicted(
-            torch.cat([p.logits for p in parts]).float().cpu().numpy(),
-            torch.cat([p.uncertainty for p in parts]).float().cpu().numpy(),
-        )
-
-    def _predict(self, images: Tensor) -> Prediction:
-        prediction = self.method.predict(images)
-        wanted = (len(images), self.method.task.num_classes), (len(images),)
-        found = tuple(prediction.logits.shape), tuple(prediction.uncertainty.shape)
-        if found != wanted:
-            raise ValueError(f"predict() gave logits and uncertainty of shapes {found}; wanted {wanted}")
-        return prediction
-
-    @torch.no_grad()
     def noise_score(self, predicted: Predicted) -> NDArray[np.float32]:
         """(N,) the method's noise scores, given its predictions for the training images."""
         self._seed("noise score")
@@ -246,9 +176,7 @@ class Trainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state_dict` was taken."""
-        self.finished, self.seconds, self._made = state["finished"], state["seconds"], state["backbones_made"]
-        self.method.stage, within = self._stage_of(self.finished - 1)
-        self.method.epoch, self.method.progress = self.finished - 1, (within + 1) / self.stages[self.method.stage]
-        self.method.load_state_dict(state["method"])
+        self.seconds, self._made = state["seconds"], state["backbones_made"]
+        self.load(state["method"], state["finished"])
         self.optimiser = Optimiser(self.method.param_groups(self.recipe.lr), self.recipe, self.device)
         self.optimiser.load_state_dict(state["optimiser"])

@@ -24,6 +24,12 @@ class Augmentation:
     erase_area: tuple[float, float] = (0.02, 0.25)  #: of the image, uniform; sides' ratio log-uniform in 0.3 to 3.3
 
 
+def evaluation_batch(image_shape: tuple[int, int, int], side: int | None) -> int:
+    """Images (C, H, W) in a batch without gradients: about a million pixels, which fills the units and spares the memory."""
+    _, H, W = image_shape
+    return max(16, min(1024, 2**20 // ((side or H) * (side or W))))
+
+
 class DeviceSet:
     """Images with their given labels, on one device. Implements the contract's `TrainingSet`."""
 
@@ -50,7 +56,7 @@ class DeviceSet:
         self._rows = self._rows.to(device)
         given = np.zeros(len(images), np.int64) if labels is None else labels
         self.labels = torch.from_numpy(given).to(device)[self._rows]
-        self.device, self.augmentation, self._side = device, augmentation, side
+        self.device, self.augmentation, self.side, self.mean, self.std = device, augmentation, side, mean, std
         self._scale = torch.from_numpy(1 / (255 * std)).to(device)
         self._offset = torch.from_numpy(-mean / std).to(device)
         self._generator = torch.Generator(device)
@@ -66,9 +72,8 @@ class DeviceSet:
 
     @property
     def evaluation_batch(self) -> int:
-        """Images in a batch without gradients: about a million pixels, which fills the units and spares the memory."""
-        _, H, W = self.image_shape
-        return max(16, min(1024, 2**20 // ((self._side or H) * (self._side or W))))
+        """Images in a batch without gradients."""
+        return evaluation_batch(self.image_shape, self.side)
 
     def seed_augmentation(self, seed: int) -> None:
         """Starts the stream of augmentation anew; the harness does so before each epoch."""

@@ -30,7 +30,7 @@ def test_show_gives_the_rate_by_class_and_the_matrix(call, tmp_path):
     assert "realised rate 100.00 %" in out
     assert read_artefact(made).sha256 in out
     row = next(line for line in out.splitlines() if re.match(r"\s+2\s", line))
-    assert row.split() == ["2", "100.00", "100.0"]
+    assert row.split() == ["2", "disgust", "10", "100.00", "100.0", "█"]
 
 
 def test_what_is_exported_comes_back_by_import(call, tmp_path):

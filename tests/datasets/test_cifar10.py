@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mirror import md5, mirror
+from mirror import mirror, sha256
 from refusal import refusal
 
 from benchmark.contract import BadInput
@@ -164,12 +164,12 @@ def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetc
     with tarfile.open(empty / "cifar-10-binary.tar.gz", "w:gz") as tar:
         tar.add(root / CIFAR10.binary, CIFAR10.binary)
     (root / "cifar-n/CIFAR-10_human.pt").rename(published / "human.pt")
-    digest = f"md5:{md5(empty / 'cifar-10-binary.tar.gz')}"
+    digest = sha256(empty / "cifar-10-binary.tar.gz")
     monkeypatch.setattr(
-        CIFAR10, "archives", (CIFAR10.archives[0], Remote("cifar-10-binary.tar.gz", ("http://127.0.0.1:9",), digest))
+        CIFAR10, "archives", (CIFAR10.archives[1], Remote("cifar-10-binary.tar.gz", ("http://127.0.0.1:9",), digest))
     )
     with mirror(published) as address:
-        digest = f"md5:{md5(published / 'human.pt')}"
+        digest = sha256(published / "human.pt")
         people = (
             Remote("cifar-n/CIFAR-10_human.pt", (f"{address}/human.pt",), digest),
             Remote("other", (f"{address}/other",), digest),
@@ -182,7 +182,7 @@ def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetc
 
 
 def test_no_archive_and_no_mirror_end_in_one_line(tmp_path, monkeypatch):
-    nobody = Remote("cifar-10-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "md5:0")
+    nobody = Remote("cifar-10-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "0")
     monkeypatch.setattr(CIFAR10, "archives", (nobody, nobody))
     with pytest.raises(BadInput, match=r"cifar-10-python.tar.gz could not be fetched into .*; http://127.0.0.1:9/a.tar.gz: "):
         cifar10(tmp_path).download()
@@ -293,7 +293,9 @@ def test_every_missing_and_damaged_file_is_found(root):
 def test_a_binary_file_with_other_pixels_and_labels_is_found(root, monkeypatch):
     """Of the right size, and with labels that can be: only its md5 tells."""
     file = root / "cifar-10-batches-bin" / "data_batch_1.bin"
-    monkeypatch.setattr(CIFAR10, "binary_md5s", {path.name: md5(path) for path in file.parent.glob("*.bin")})
+    monkeypatch.setattr(
+        CIFAR10, "binary_md5s", {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in file.parent.glob("*.bin")}
+    )
     assert not list(cifar10(root).findings())
     file.write_bytes(bytes([7]) + bytes(RECORDS * 3073 - 1))
     (finding,) = cifar10(root).findings()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mirror import md5, mirror
+from mirror import mirror, sha256
 from refusal import refusal
 
 from benchmark.contract import BadInput
@@ -167,12 +167,12 @@ def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetc
     with tarfile.open(empty / "cifar-100-binary.tar.gz", "w:gz") as tar:
         tar.add(root / CIFAR100.binary, CIFAR100.binary)
     (root / "cifar-n/CIFAR-100_human.pt").rename(published / "human.pt")
-    digest = f"md5:{md5(empty / 'cifar-100-binary.tar.gz')}"
+    digest = sha256(empty / "cifar-100-binary.tar.gz")
     monkeypatch.setattr(
-        CIFAR100, "archives", (CIFAR100.archives[0], Remote("cifar-100-binary.tar.gz", ("http://127.0.0.1:9",), digest))
+        CIFAR100, "archives", (CIFAR100.archives[1], Remote("cifar-100-binary.tar.gz", ("http://127.0.0.1:9",), digest))
     )
     with mirror(published) as address:
-        digest = f"md5:{md5(published / 'human.pt')}"
+        digest = sha256(published / "human.pt")
         people = (
             Remote("cifar-n/CIFAR-100_human.pt", (f"{address}/human.pt",), digest),
             Remote("other", (f"{address}/other",), digest),
@@ -185,7 +185,7 @@ def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetc
 
 
 def test_no_archive_and_no_mirror_end_in_one_line(tmp_path, monkeypatch):
-    nobody = Remote("cifar-100-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "md5:0")
+    nobody = Remote("cifar-100-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "0")
     monkeypatch.setattr(CIFAR100, "archives", (nobody, nobody))
     with pytest.raises(BadInput, match=r"cifar-100-python.tar.gz could not be fetched into .*; http://127.0.0.1:9/a.tar.gz: "):
         cifar100(tmp_path).download()

@@ -56,7 +56,7 @@ def test_the_table_reads_back_in_its_order(root):
     assert data.test.labels.tolist() == [1, 0]
     assert np.array_equal(data.train.images, [pixels(0), pixels(1)])
     assert np.array_equal(data.test.images, [pixels(2), pixels(3)])
-    assert data.train.names.tolist() == ["1.png", "2.png"]
+    assert data.train.names.tolist() == ["images/1.png", "images/2.png"]
     assert data.train.votes is None
     assert kinds(listed(root)) == []
 

@@ -24,7 +24,7 @@ from benchmark.datasets.cifar100 import CIFAR100
 from benchmark.datasets.ferplus import PUBLISHED_VOTES
 
 CONTENT = bytes(range(256)) * 40
-SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
@@ -97,8 +97,8 @@ def server() -> Iterator[Server]:
         server.shutdown()
 
 
-def remote(server: Server, *manners: str, digest: str = SHA256) -> Remote:
-    return Remote("below/file.bin", tuple(server.url(manner) for manner in manners), digest)
+def remote(server: Server, *manners: str, sha256: str = SHA256) -> Remote:
+    return Remote("below/file.bin", tuple(server.url(manner) for manner in manners), sha256)
 
 
 def left(root: Path) -> list[str]:
@@ -160,7 +160,7 @@ def test_where_none_has_it_each_says_why_and_nothing_is_left(server: Server, tmp
     assert f"file.bin could not be fetched into {tmp_path / 'below'}" in message
     assert f"{server.url('gone')}: 404 Not Found" in message
     assert f"{server.url('ill')}: 503 Service Unavailable" in message
-    assert f"{server.url('other')}: it is not the published file ({SHA256})" in message
+    assert f"{server.url('other')}: it is not the published file (sha256 {SHA256})" in message
     assert left(tmp_path) == []
     assert len(server.ranges("gone")) == 1
     assert len(server.ranges("ill")) == _download.ATTEMPTS
@@ -202,7 +202,7 @@ def archive(names: list[str]) -> bytes:
 
 
 def packed(name: str, content: bytes) -> Remote:
-    return Remote(name, ("http://127.0.0.1:9/nobody",), f"md5:{hashlib.md5(content).hexdigest()}")
+    return Remote(name, ("http://127.0.0.1:9/nobody",), hashlib.sha256(content).hexdigest())
 
 
 def test_an_archive_that_the_user_has_is_unpacked_and_stays(tmp_path: Path):
@@ -215,14 +215,14 @@ def test_an_archive_that_the_user_has_is_unpacked_and_stays(tmp_path: Path):
 def test_one_that_was_fetched_is_removed_when_it_is_unpacked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     content = archive(["images/a"])
     monkeypatch.setitem(Handler.do_GET.__globals__, "CONTENT", content)
-    unpack_first((Remote("a.tar.gz", (server.url("good"),), f"sha256:{hashlib.sha256(content).hexdigest()}"),), tmp_path)
+    unpack_first((Remote("a.tar.gz", (server.url("good"),), hashlib.sha256(content).hexdigest()),), tmp_path)
     assert left(tmp_path) == ["images/a"]
 
 
 @pytest.mark.parametrize(
     ("content", "digest_of", "wanted"),
     [
-        (archive(["images/a"]), b"another", "is not that of the published archive"),
+        (archive(["images/a"]), b"another", "wanted that of the published archive"),
         (archive(["../outside"]), None, "would lie outside"),
         (archive(["images/a"])[:60], None, "cannot be unpacked|neither a zip nor a tar"),
     ],
@@ -243,4 +243,4 @@ def test_the_digests_are_those_of_the_published_files(of: Remote):
     file = Path(os.environ.get("BENCHMARK_DATA", "nowhere")) / of.path
     if not file.is_file():
         pytest.skip(f"there is no {of.path} below BENCHMARK_DATA")
-    assert f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}" == of.digest
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == of.sha256

@@ -97,7 +97,7 @@ def test_the_votes_are_fetched_and_verified(tmp_path, monkeypatch):
     (tmp_path / "published" / "fer2013new.csv").write_bytes(b"ten votes a row")
     with mirror(tmp_path / "published") as address:
         for digest, told in ((hashlib.sha256(b"ten votes a row").hexdigest(), 0), ("0", 1)):
-            votes = Remote(str(VOTES), (f"{address}/fer2013new.csv",), f"sha256:{digest}")
+            votes = Remote(str(VOTES), (f"{address}/fer2013new.csv",), digest)
             monkeypatch.setattr("benchmark.datasets.ferplus.PUBLISHED_VOTES", votes)
             root = tmp_path / digest
             root.mkdir()

@@ -51,7 +51,7 @@ def test_a_split_reads_back(split):
     assert data.test.labels.tolist() == [0, 1]
     names = ["train/cat/1.png", "train/cat/2.png", "train/dog/3.png"]
     assert np.array_equal(data.train.images, [pixels(crc32(name.encode())) for name in names])
-    assert data.train.names.tolist() == ["1.png", "2.png", "3.png"]
+    assert data.train.names.tolist() == ["train/cat/1.png", "train/cat/2.png", "train/dog/3.png"]
     assert data.notes == ()
     assert kinds(folder(split)) == []
 
@@ -86,7 +86,6 @@ def test_names_in_any_script(tmp_path):
     data = folder(tmp_path).read()
     assert data.classes == tuple(sorted(SCRIPTS))
     assert data.train.labels.tolist() == data.test.labels.tolist() == list(range(5))
-    assert data.train.names is None  # a list of labels could not hold their blanks
     assert kinds(folder(tmp_path)) == []
 
 
@@ -108,7 +107,9 @@ def test_without_a_split_a_share_of_each_class_is_the_test(whole):
     data = folder(whole).read()
     assert np.bincount(data.train.labels).tolist() == [8, 8]
     assert np.bincount(data.test.labels).tolist() == [2, 2]
-    assert set(data.train.names) | set(data.test.names) == {f"{name}{k}.png" for name in ("cat", "dog") for k in range(10)}
+    assert set(data.train.names) | set(data.test.names) == {
+        f"{name}/{name}{k}.png" for name in ("cat", "dog") for k in range(10)
+    }
     assert np.bincount(folder(whole, test=50.0).read().test.labels).tolist() == [5, 5]
 
 
@@ -218,7 +219,7 @@ def test_test_images_with_the_pixels_of_training_images_are_counted(whole):
     (whole / "cat" / tested).write_bytes((whole / "cat" / trained).read_bytes())
     (note,) = folder(whole).read().notes
     assert note.startswith("1 of 4 test images have the exact pixels of a training image, 0 of them under another label")
-    trained = next(path for path in sorted((whole / "dog").iterdir()) if path.name in folder(whole).read().train.names)
+    trained = next(path for path in sorted((whole / "dog").iterdir()) if f"dog/{path.name}" in folder(whole).read().train.names)
     (whole / "cat" / also_tested).write_bytes(trained.read_bytes())
     (note,) = folder(whole).read().notes
     assert note.startswith("2 of 4 test images have the exact pixels of a training image, 1 of them under another label")

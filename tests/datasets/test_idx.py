@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
-from mirror import md5, mirror
+from mirror import mirror, sha256
 from refusal import refusal
 
 from benchmark.contract import BadInput
@@ -130,7 +130,7 @@ def test_what_is_missing_is_fetched_packed_from_the_first_mirror_that_has_it(tmp
     packed = [published / f"{name}.gz" for name in FILES]
     write(root / SHORT[kind], arrays, packed=())
     (root / SHORT[kind] / FILES[1]).unlink()
-    monkeypatch.setattr(kind, "md5s", tuple(map(md5, packed)))
+    monkeypatch.setattr(kind, "sha256s", tuple(map(sha256, packed)))
     with mirror(published) as address:
         monkeypatch.setattr(kind, "mirrors", (f"{address}/nowhere", address))
         assert dataset(kind, root).download() == []

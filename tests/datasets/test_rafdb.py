@@ -53,7 +53,7 @@ def test_the_layout_reads_back_in_the_order_of_the_classes(root):
 
 
 def test_names_are_those_by_which_the_papers_lists_know_the_images(root):
-    assert rafdb(root).read().train.names[:2].tolist() == ["train_00001_aligned.jpg", "train_00002_aligned.jpg"]
+    assert rafdb(root).read().train.names[:2].tolist() == [f"raf-basic/Image/aligned/train_0000{k}_aligned.jpg" for k in (1, 2)]
 
 
 def test_the_order_is_that_of_the_list(root):
@@ -149,7 +149,7 @@ def test_a_list_that_was_cut_is_told_and_found(root, monkeypatch):
 
 def test_a_line_that_is_there_twice_is_used_once(root):
     data = rafdb(write(root, [*ROWS, ROWS[0]])).read()
-    assert data.train.names[0] == "train_00001_aligned.jpg"
+    assert data.train.names[0] == "raf-basic/Image/aligned/train_00001_aligned.jpg"
     assert len(data.train) == 7
     assert "1 rows list an image again" in data.notes[0]
     assert "line 10" in data.notes[0]

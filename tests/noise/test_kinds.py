@@ -89,7 +89,7 @@ def test_a_text_file_is_a_kind_named_after_it_and_an_artefact_by_its_first_digit
     assert np.array_equal(again.given, frozen.given)
     with pytest.raises(BadInput, match="other data"):
         made(FILE, None, file=artefact, dataset_sha256="1" * 64)
-    with pytest.raises(BadInput, match="it has 3000 labels, and the training set has 7 images"):
+    with pytest.raises(BadInput, match="other data, 3000 training images of d; these are 7 of d"):
         made(FILE, None, file=artefact, labels=np.arange(7))
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.contract import BadInput
-from benchmark.noise.lists import list_text, read_list
+from benchmark.noise.lists import Names, list_text, read_list
 
-NAMES = [f"train_{k:05d}_aligned.jpg" for k in range(1, 6)]
+NAMES = Names([f"Image/aligned/train_{k:05d}_aligned.jpg" for k in range(1, 6)], ["Image/aligned/test_0001_aligned.jpg"])
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -47,13 +47,13 @@ def test_scns_lists_have_labels_from_1_and_names_without_aligned(tmp_path: Path)
 
 
 def test_eacs_lists_have_whole_paths_and_labels_from_0_in_any_order(tmp_path: Path):
-    text = "".join(f"/data/raf/Image/aligned/{name} {label}\n" for name, label in zip(NAMES, (0, 1, 2, 3, 4), strict=True))
+    text = "".join(f"/data/raf/{name} {label}\n" for name, label in zip(NAMES.training, (0, 1, 2, 3, 4), strict=True))
     text = "".join(reversed(text.splitlines(keepends=True)))
     assert read_list(written(tmp_path, text), NAMES, 5, 7)[0].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_list_is_written_with_the_names_that_scns_lists_have():
-    assert list_text(np.array([6, 0]), NAMES[:2], 1) == "train_00001.jpg 7\ntrain_00002.jpg 1\n"
+    assert list_text(np.array([6, 0]), Names(NAMES.training[:2], NAMES.test), 1) == "train_00001.jpg 7\ntrain_00002.jpg 1\n"
 
 
 def test_rows_of_test_images_are_not_used_and_that_is_told(tmp_path: Path):
@@ -61,6 +61,23 @@ def test_rows_of_test_images_are_not_used_and_that_is_told(tmp_path: Path):
     labels, notes = read_list(written(tmp_path, text), NAMES, 5, 7)
     assert labels.tolist() == [0, 1, 2, 3, 4]
     assert notes == ("l.txt: 2 of its 7 rows are of no training image, and are not used",)
+
+
+@pytest.mark.parametrize("label", [-1, 0, 99])
+def test_labels_of_test_images_do_not_matter(tmp_path: Path, label: int):
+    text = list_text(np.array([0, 1, 2, 3, 6]), NAMES, 1) + f"test_0001.jpg {label}\n"
+    assert read_list(written(tmp_path, text), NAMES, 5, 7)[0].tolist() == [0, 1, 2, 3, 6]
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path):
+    names = Names(["train/cat/1.png", "train/dog/1.png", "train/dog/1_aligned.png"], ["test/cat/1.png"])
+    text = "D:\\my data\\train\\cat\\1.png 0\n/x/train/dog/1.png 1\ntrain/dog/1_aligned.png 2\n/x/test/cat/1.png 2\n"
+    labels, notes = read_list(written(tmp_path, text), names, 3, 3)
+    assert labels.tolist() == [0, 1, 2]
+    assert notes == ("l.txt: 1 of its 4 rows are of no training image, and are not used",)
+    assert read_list(written(tmp_path, list_text(labels, names, 1)), names, 3, 3)[0].tolist() == [0, 1, 2]
+    with pytest.raises(BadInput, match=r"cat/1.png may be train/cat/1.png and test/cat/1.png; wanted as much of its path"):
+        read_list(written(tmp_path, "cat/1.png 0\n"), names, 3, 3)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +96,13 @@ def test_lists_of_names_that_do_not_fit_say_why(tmp_path: Path, text: str, names
     import re
 
     with pytest.raises(BadInput, match=re.escape(wanted)):
-        read_list(written(tmp_path, text), names, 2, 3)
+        read_list(written(tmp_path, text), Names(names) if names else None, 2, 3)
 
 
 @given(labels=st.lists(st.integers(0, 4), min_size=3, max_size=30), first=st.sampled_from([0, 1]), named=st.booleans())
 def test_what_is_written_is_read_again(tmp_path_factory, labels, first, named):
     labels = np.array([0, 4, *labels])  # so that the list tells what its labels begin with
-    names = [f"картинка_{k}.png" for k in range(len(labels))] if named else None
+    names = Names([f"a/моя картинка_{k}.png" for k in range(len(labels))]) if named else None
     if not named:
         first = 0
     file = tmp_path_factory.mktemp("l") / "l.txt"

@@ -85,7 +85,8 @@ def test_a_run_leaves_everything_that_the_design_names(tiny_plugin: Path, tmp_pa
     folder = out / "runs" / outcome.jobs[0].key
     names = {p.name for p in folder.iterdir()}
     assert names == {
-        "spec.json", "environment.json", "history.csv", "model.safetensors", "predictions.npz", "features.npz", "metrics.json",
+        "spec.json", "environment.json", "history.csv", "model.safetensors", "model.json", "predictions.npz", "features.npz",
+        "metrics.json",
     }  # fmt: skip
     (content,) = arrays(out).values()
     assert content["test_logits"].shape == (48, 3)
@@ -190,6 +191,16 @@ def test_a_second_sweep_extends_the_folder_in_grid_order(tiny_plugin: Path, tmp_
     assert (outcome.finished, outcome.skipped) == (1, 1)
     rows, _ = write_tables(Store(out), ("md",))
     assert [row["method"] for row in rows] == ["ce", "dul"]
+
+
+def test_a_folder_may_hold_balanced_runs_beside_others_for_the_recipe_tells_them_apart(
+    tiny_plugin: Path, tmp_path: Path
+) -> None:
+    swept(tiny_plugin, tmp_path)
+    given = {"dataset": "tiny", "methods": ("ce",), "noise": (20,), "epochs": 2, "threads": 1, "plugins": (str(tiny_plugin),)}
+    planned, _ = plan_sweep(checked_sweep({**given, "balanced": True}), tmp_path, QUIET)
+    assert [job.spec.recipe.name for job in planned.jobs] == ["common[balanced]"]
+    assert not {job.key for job in planned.jobs} & {run.key for run in Store(tmp_path).plan()}
 
 
 @pytest.mark.parametrize("change", [{"epochs": 3}, {"batch_size": 32}, {"validation": 25}, {"threads": 2}])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import pytest
 
 from benchmark.contract import BadInput
 from benchmark.sweep.plan import named, plan
-from benchmark.sweep.sweep import checked_options, checked_sweep
+from benchmark.sweep.sweep import checked_sweep
 
 
 def test_weights_are_fine_tuned_unless_another_recipe_is_named():
@@ -53,33 +52,6 @@ def test_what_cannot_be_is_refused_in_one_line(given, wanted):
     with pytest.raises(BadInput, match=wanted) as error:
         checked_sweep(given)
     assert "\n" not in str(error.value)
-
-
-@dataclass(frozen=True)
-class Options:
-    beta: float = 0.7
-    classes: int = 7
-    rule: Literal["majority", "argmax"] = "majority"
-    keep: bool = False
-
-
-def test_options_given_as_text_become_what_they_are():
-    assert checked_options("x", Options, {"beta": "0.5", "classes": "8", "rule": "argmax", "keep": "true"}) == Options(
-        0.5, 8, "argmax", True
-    )
-
-
-@pytest.mark.parametrize(
-    ("given", "wanted"),
-    [
-        ({"betta": 1}, "did you mean 'beta'"),
-        ({"classes": "many"}, "x.classes: got 'many'"),
-        ({"rule": "vote"}, "x.rule: got 'vote'"),
-    ],
-)
-def test_options_that_cannot_be_are_refused(given, wanted):
-    with pytest.raises(BadInput, match=wanted):
-        checked_options("x", Options, given)
 
 
 def planned(tiny_plugin, **given):

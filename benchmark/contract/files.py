@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.contract import BadInput
-from benchmark.contract.images import need_image, reason
+from .errors import BadInput
+from .images import need_image, reason
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Of files that are taken for images."""

@@ -1,0 +1,87 @@
+"""`reproduce`: a published table again, from the sweep of its name in scripts/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from ..contract.errors import unknown
+from .arguments import job_count, merged, path_of, seed_list, shard_of, weights_of, words
+from .options import (
+    BackboneName,
+    DataRoot,
+    Device,
+    DryRun,
+    Epochs,
+    Force,
+    Jobs,
+    Json,
+    Precision,
+    Quiet,
+    RetryFailed,
+    Seed,
+    Seeds,
+    Shard,
+    Threads,
+    Weights,
+)
+from .sweeping import carry_out
+
+SCALES = ("full", "small")
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See list sweeps.")],
+    scale: Annotated[
+        str, Option(metavar="|".join(SCALES), help="small: few images, epochs and filters, for a machine without a GPU.")
+    ] = "full",
+    dataset: Annotated[
+        str | None, Option(help="Only these datasets of the table, with commas; NAME@COUNT for a stratified subset.")
+    ] = None,
+    methods: Annotated[str | None, Option(help="Only these methods of the table, with commas.")] = None,
+    seeds: Seeds = None,
+    seed: Seed = None,
+    epochs: Epochs = None,
+    backbone: BackboneName = None,
+    pretrained: Weights = None,
+    data_root: DataRoot = None,
+    out: Annotated[str | None, Option(help="Output folder, default results/NAME, or results/NAME-small.")] = None,
+    device: Device = "auto",
+    precision: Precision = None,
+    jobs: Jobs = "auto",
+    threads: Threads = None,
+    shard: Shard = "1/1",
+    dry_run: DryRun = False,
+    force: Force = False,
+    retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
+    json_: Json = False,
+) -> None:
+    """Run a published table's sweeps, and set each number beside the published one."""
+    from ..report.published import published
+    from ..sweep.named import named_sweep, only, small
+    from ..sweep.run import Settings
+    from ..sweep.sweep import checked_sweep
+
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    entries = only(named_sweep(name).entries, words("--dataset", dataset), words("--methods", methods))
+    if scale == "small":
+        entries = [small(entry) for entry in entries]
+    given = {
+        "seeds": seed_list(seeds, seed),
+        "epochs": epochs,
+        "backbone": backbone,
+        "pretrained": weights_of(pretrained),
+        "precision": precision,
+        "threads": threads,
+        "data_root": None if data_root is None else path_of("--data-root", data_root),
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    sweeps = [checked_sweep(merged(entry, given), given) for entry in entries]
+    settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
+    folder = Path(path_of("--out", out) if out else f"results/{name}{'-small' if scale == 'small' else ''}")
+    carry_out(sweeps, [folder] * len(sweeps), settings, dry_run=dry_run, as_json=json_, against=published())

@@ -1,0 +1,92 @@
+"""What `run` and `reproduce` do with their sweeps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .arguments import as_json_text
+
+if TYPE_CHECKING:
+    from ..report.published import Published
+    from ..sweep.plan import Plan
+    from ..sweep.run import Settings
+    from ..sweep.sweep import Sweep
+
+
+def carry_out(
+    sweeps: Sequence[Sweep],
+    folders: Sequence[Path],
+    settings: Settings,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    against: Sequence[Published] = (),
+) -> None:
+    """Runs sweeps, each into its folder, writes the tables and prints the main ones; with `dry_run`, says what it would do.
+
+    `against`: published numbers to set beside what is measured. Raises BadInput before anything is written, and typer.Exit
+    where runs failed or a user interrupts.
+    """
+    from ..report.formats import FORMATS
+    from ..report.write import write_tables
+    from ..store import Store
+    from ..sweep.run import plan_sweep, run_sweep
+
+    plans: list[tuple[Plan, int]] = []
+    if dry_run or len(sweeps) > 1:  # of several, all are checked before the first is run
+        for sweep, folder in zip(sweeps, folders, strict=True):
+            beside = [planned.sweep for (planned, _), other in zip(plans, folders, strict=False) if other == folder]
+            plans.append(plan_sweep(sweep, folder, settings, beside))
+    if dry_run:
+        _show_plans(plans, folders, settings, as_json=as_json)
+        return
+    keys: set[str] = set()  # sweeps may overlap: what one has run, the next leaves alone
+    for sweep, folder in zip(sweeps, folders, strict=True):
+        try:
+            keys |= {job.key for job in run_sweep(sweep, folder, settings, keys).jobs}
+        except KeyboardInterrupt:
+            print(f"interrupted; what is done is kept in {folder}, and the same command goes on", file=sys.stderr)
+            raise typer.Exit(130) from None
+    rows = []
+    for folder in dict.fromkeys(folders):
+        of_folder, text = write_tables(Store(folder), FORMATS, against=against)
+        rows += of_folder
+        if not as_json:
+            print(text, end="")
+    if as_json:
+        print(as_json_text(rows))
+    if any(row["status"] == "failed" and row["key"] in keys for row in rows):
+        raise typer.Exit(1)
+
+
+def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], settings: Settings, *, as_json: bool) -> None:
+    from ..store import Store
+    from ..sweep.progress import counted, run_label
+    from ..sweep.run import shard, wanted
+
+    everything = []
+    for (planned, workers), folder in zip(plans, folders, strict=True):
+        store = Store(folder)
+        rows = [
+            {
+                "key": job.key,
+                "run": run_label(job),
+                "status": store.run(job.key).status,
+                "action": "run" if wanted(job, store, settings) else "keep",
+            }
+            for job in shard(planned.jobs, settings)
+        ]
+        everything += rows
+        if not as_json:
+            print("".join(f"{row['key']}  {row['status']:<8}  {row['action']:<4}  {row['run']}\n" for row in rows), end="")
+            todo = sum(row["action"] == "run" for row in rows)
+            print("".join(f"{note}\n" for note in planned.notes), end="", file=sys.stderr)
+            how = f"{workers} at a time, {counted(planned.sweep.threads or 1, 'thread')} each"
+            print(f"{todo} of {counted(len(rows), 'run')} to do in {folder}, {how}")
+    if as_json:
+        print(as_json_text(everything))

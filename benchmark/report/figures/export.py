@@ -1,0 +1,65 @@
+"""Figures as files for a paper: PDF, SVG and PNG of the definition that the page shows; nothing is fetched for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ...store import Store
+from . import Drawing, Missing, figures
+
+PIXELS = 3
+"""Pixels of a PNG for each of the definition's."""
+
+
+def write(store: Store, names: Sequence[str] | None, formats: Sequence[str]) -> Iterator[str]:
+    """Writes figures/NAME.* below the folder, one figure after the other; of each, what was written or why it is missing.
+
+    Raises BadInput where there is nothing to draw from, or nowhere to write.
+    """
+    for drawn in figures(store, names):
+        if isinstance(drawn, Missing):
+            yield f"{drawn.stem}: not applicable to {drawn.about}: {drawn.reason}"
+            continue
+        written = files(drawn, formats)
+        for name, content in written.items():
+            store.save_result(f"figures/{name}", content)
+        paths = " ".join(str(store.root / "figures" / name) for name in written)
+        yield f"{drawn.stem}: {paths}\n  {drawn.about}. {drawn.caption}"
+
+
+def _svg(spec: dict[str, Any]) -> bytes:
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])).encode()
+
+
+def _pdf(spec: dict[str, Any]) -> bytes:
+    import vl_convert
+
+    return bytes(vl_convert.vegalite_to_pdf(spec, allowed_base_urls=[]))
+
+
+def _png(spec: dict[str, Any]) -> bytes:
+    import vl_convert
+
+    scale = PIXELS - 1 if '"image"' in json.dumps(spec.get("layer", ())) else PIXELS  # photographs have no more to show
+    return bytes(vl_convert.vegalite_to_png(spec, scale=scale, allowed_base_urls=[]))
+
+
+FORMATS: Mapping[str, Callable[[dict[str, Any]], bytes]] = {"pdf": _pdf, "svg": _svg, "png": _png}
+
+
+def files(drawing: Drawing, formats: Sequence[str]) -> dict[str, bytes]:
+    """The contents of a figure's files by their names."""
+    spec = drawing.spec()
+    return {f"{drawing.stem}.{name}": FORMATS[name](spec) for name in formats}
+
+
+def as_script(spec: Mapping[str, Any]) -> str:
+    """A definition as JSON that can stand inside a page's <script>, whatever names the data holds."""
+    text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

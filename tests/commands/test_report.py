@@ -1,0 +1,59 @@
+"""`report`: figures by name, refused in one line where there is nothing of that name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from made_up import finished_sweep
+
+from benchmark import cli
+
+
+def report(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["benchmark", "report", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+def test_report_writes_the_figures_asked_for(tmp_path, capsys, monkeypatch):
+    finished_sweep(tmp_path)
+    status, out, _ = report(capsys, monkeypatch, tmp_path, "--figures", "cost,accuracy-noise", "--formats", "svg,pdf")
+    assert status == 0
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["cost.pdf", "cost.svg"]
+    assert out.startswith("accuracy-noise: not applicable to marked,")  # the list's order
+    assert f"cost: {tmp_path / 'figures' / 'cost.svg'} {tmp_path / 'figures' / 'cost.pdf'}\n" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--figures", "risk-coverge"), "no figure is called 'risk-coverge'; did you mean 'risk-coverage'?"),
+        (("--formats", "pgn"), "no figure format is called 'pgn'; did you mean 'png'?"),
+        (("--figures", ","), "wanted a list with commas"),
+    ],
+)
+def test_bad_names_end_in_one_line(tmp_path, capsys, monkeypatch, words, said):
+    finished_sweep(tmp_path)
+    status, out, err = report(capsys, monkeypatch, tmp_path, *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_folder_without_a_sweep_is_refused(tmp_path: Path, capsys, monkeypatch):
+    for folder, said in ((tmp_path, "there is no sweep in it"), (tmp_path / "none", "there is no such folder")):
+        status, _, err = report(capsys, monkeypatch, folder)
+        assert status == 2
+        assert said in err
+
+
+def test_a_file_in_the_way_is_told(tmp_path, capsys, monkeypatch):
+    finished_sweep(tmp_path)
+    (tmp_path / "figures").write_text("")
+    status, _, err = report(capsys, monkeypatch, tmp_path, "--figures", "cost")
+    assert status == 2
+    assert "cannot be written" in err
