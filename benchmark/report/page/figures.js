@@ -8,7 +8,13 @@ function draw(place, spec) {
     tooltip: { theme: theme.now },
     actions: { export: true, source: false, compiled: false, editor: false },
     downloadFileName: place.closest("figure")?.id.replace("figure-", "") || "history",
-  }).then((result) => { place.dataset.theme = theme.now; return result; });
+  }).then((result) => {
+    const drawn = place.querySelector("svg.marks");
+    drawn.style.setProperty("--width", `${drawn.viewBox.baseVal.width}px`);
+    place.dataset.theme = theme.now;
+    place.querySelector("summary").setAttribute("aria-label", "Save this figure");
+    return result;
+  });
 }
 
 /* Whether lines, bars or marks are told apart by method, so that some can be left out; where each has a panel, none can. */
@@ -40,6 +46,9 @@ const charts = [...document.querySelectorAll("figure.part .chart")].map((place) 
       chart.view?.finalize();
       chart.view = await draw(place, names.size ? without(spec, names) : spec);
       chart.drawn = wanted;
+    }).catch((error) => {
+      place.textContent = `This figure cannot be drawn: ${error.message}`;
+      console.error(error);
     });
     return chart.busy;
   };

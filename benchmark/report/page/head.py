@@ -29,8 +29,8 @@ def facts(results: Sequence[Result], environments: Sequence[Mapping[str, Any]], 
         "Versions": [_joined(found, ("suite", "python", "torch", "timm", "numpy", "platform")) for found in environments],
         "Recipes": [_recipe(result.spec.recipe) for result in results],
         "Protocol": [
-            f"number {protocol}: every method with the same given labels, backbone and seeds; the last epoch is the headline, no "
-            "epoch or option is chosen by test images"
+            f"number {protocol}: every method with the same given labels, backbone and seeds; the last epoch is the headline, and "
+            "what is chosen by test images is called an oracle"
             for protocol in sorted({result.protocol for result in results})
         ],
     }

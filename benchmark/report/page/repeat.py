@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...contract.errors import BadInput
 from ...noise import brings_file, file_kind, source_of
-from ...spec import DatasetSpec, RunSpec
+from ...spec import OWN, DatasetSpec, RunSpec, recipe
 from ...store import Store
 
 Entry = Mapping[str, Any]
 """One sweep of a sweep.toml."""
+CHANGES = ("epochs", "batch_size", "balanced")
+"""What a sweep may change in a recipe."""
 
 
 def entries(store: Store) -> list[Entry]:
@@ -35,7 +37,8 @@ def repeat_command(sweeps: Sequence[Entry], spec: RunSpec, key: str, environment
     matching = [entry for entry in sweeps if _has(entry, spec)]
     if not matching:
         return None
-    entry = min(matching, key=lambda entry: sum(1 for _ in _options(entry, spec)))  # an option more is another run's
+    # Sweeps may differ in options only, or in whether a recipe's epochs were said.
+    entry = min(matching, key=lambda e: (len(_settings(e, spec) ^ _own_settings(spec)), sum(e.get(k) is None for k in CHANGES)))
     device = str(environment.get("device", "auto"))
     words: dict[str, Any] = {
         "--dataset": entry["dataset"],
@@ -59,7 +62,7 @@ def repeat_command(sweeps: Sequence[Entry], spec: RunSpec, key: str, environment
     given = [str(word) for option, value in words.items() if value is not None for word in (option, value)]
     more = ["--balanced"] if entry.get("balanced") else []
     more += [word for plugin in entry.get("plugins", ()) for word in ("--plugin", str(plugin))]
-    more += [word for setting in _options(entry, spec) for word in ("--set", setting)]
+    more += [word for setting in sorted(_settings(entry, spec)) for word in ("--set", setting)]
     return shlex.join(["python", "-m", "benchmark", "run", *given, *more, "--out", f"repeat-{key}"])
 
 
@@ -68,8 +71,7 @@ def _has(entry: Entry, spec: RunSpec) -> bool:
     try:
         dataset = DatasetSpec.parse(entry["dataset"], {}, entry.get("imbalance"))
         rates = [] if spec.noise_rate is None else [rate / 100 for rate in entry.get("noise", ())]
-        name, recipe = spec.recipe.name.partition("[")[0], spec.recipe
-        said = {"epochs": recipe.epochs, "batch_size": recipe.batch_size, "balanced": recipe.balanced}
+        trained = {name: entry.get(name) for name in CHANGES}
         return (
             (dataset.name, dataset.subset, dataset.imbalance)
             == (spec.dataset.name, spec.dataset.subset, spec.dataset.imbalance)
@@ -77,12 +79,14 @@ def _has(entry: Entry, spec: RunSpec) -> bool:
             and spec.seed in entry["seeds"]
             and (_noise_file(entry, spec) is not None or entry["noise_kind"] == spec.noise_kind)
             and (not rates or any(abs(rate - (spec.noise_rate or 0)) < 1e-9 for rate in rates))
-            and (entry["backbone"], entry.get("recipe", name)) == (spec.backbone, name)
-            and all(entry.get(option) in (None, value) for option, value in said.items())
+            and entry["backbone"] == spec.backbone
+            and (
+                entry["recipe"] == OWN and all(value in (None, getattr(spec.recipe, name)) for name, value in trained.items())
+                if spec.recipe.is_own
+                else recipe(entry["recipe"], **trained) == spec.recipe
+            )
             and abs(entry.get("validation", 0) / 100 - spec.validation) < 1e-9
             and (entry.get("pretrained") is None) == (spec.pretrained is None)
-            and _set(entry, spec.method).items() >= {k: _text(v) for k, v in spec.options.items() if not recipe.is_own}.items()
-            and _set(entry, spec.dataset.name).items() >= {k: _text(v) for k, v in spec.dataset.options.items()}.items()
         )
     except (KeyError, TypeError, BadInput):  # a sweep.toml that somebody edited
         return False
@@ -96,15 +100,21 @@ def _noise_file(entry: Entry, spec: RunSpec) -> str | None:
     return next((file for file in entry.get("noise_files", ()) if file_kind(kind, Path(file)) == spec.noise_kind), None)
 
 
-def _set(entry: Entry, name: str) -> dict[str, str]:
-    return {option: _text(value) for option, value in entry.get("options", {}).get(name, {}).items()}
-
-
-def _options(entry: Entry, spec: RunSpec) -> Iterator[str]:
+def _settings(entry: Entry, spec: RunSpec) -> set[str]:
     """NAME.OPTION=VALUE of the run's method and dataset, and of the dataset that images from outside come from."""
     outside = (source_of(spec.noise_kind) or "").partition("@")[0]
-    for name in dict.fromkeys((spec.method, spec.dataset.name, outside)):
-        yield from (f"{name}.{option}={value}" for option, value in _set(entry, name).items())
+    options = entry.get("options", {})
+    return {
+        f"{name}.{option}={_text(value)}"
+        for name in (spec.method, spec.dataset.name, outside)
+        for option, value in options.get(name, {}).items()
+    }
+
+
+def _own_settings(spec: RunSpec) -> set[str]:
+    """The same of what the run itself says: options that differ from their defaults."""
+    both = ((spec.method, spec.options), (spec.dataset.name, spec.dataset.options))
+    return {f"{name}.{option}={_text(value)}" for name, options in both for option, value in options.items()}
 
 
 def _text(value: object) -> str:

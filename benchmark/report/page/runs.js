@@ -17,7 +17,8 @@
     make("details", { open }, make("summary", { textContent: title }), content);
 
   function command(title, text) {
-    const code = make("pre", { textContent: text, tabIndex: 0 });
+    const words = text.split(" ").flatMap((word) => [make("span", { textContent: word }), " "]);
+    const code = make("pre", { tabIndex: 0 }, ...words.slice(0, -1));
     code.setAttribute("aria-label", title);
     code.setAttribute("role", "group");
     const copy = make("button", { type: "button", textContent: "Copy" });
@@ -36,7 +37,7 @@
     const head = make("tr", {}, ...history.columns.map((name) => make("th", { scope: "col", textContent: name })));
     const rows = history.rows.map((row) => make("tr", {}, ...row.map((value) => make("td", { textContent: plain(value) }))));
     const scroll = make("div", { className: "scroll", tabIndex: 0 }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
-    scroll.setAttribute("role", "region");
+    scroll.setAttribute("role", "group");
     scroll.setAttribute("aria-label", "History, a row an epoch");
     return scroll;
   }
@@ -70,14 +71,15 @@
       return at < 0 || epoch < 0 ? [] : run.history.rows.filter((row) => row[at] !== null)
         .map((row) => ({ method: run.method, noise: report.shared[run.noise], seed: run.seed, epoch: row[epoch], accuracy: row[at], key: run.key }));
     });
-    if (new Set(values.map((row) => row.epoch)).size < 2) return null;
+    const epochs = [...new Set(values.map((row) => row.epoch))].sort((a, b) => a - b);
+    if (epochs.length < 2) return null;
     const seeds = [...new Set(runs.map((run) => run.seed))].sort((a, b) => a - b);
     return {
       description: "Test accuracy after each epoch, a line a seed.",
-      width: 420, height: 150, data: { values },
+      width: Math.min(480, body.clientWidth - 150), height: 150, data: { values },
       mark: { type: "line", point: { size: 20 }, tooltip: true },
       encoding: {
-        x: { field: "epoch", type: "quantitative", scale: { zero: false, nice: false }, axis: { tickMinStep: 1, format: "d" } },
+        x: { field: "epoch", type: "quantitative", scale: { zero: false, nice: false }, axis: epochs.length < 9 ? { values: epochs, format: "d" } : {} },
         y: { field: "accuracy", type: "quantitative", title: "test accuracy (%)", scale: { zero: false } },
         color: { field: "seed", type: "nominal", scale: { domain: seeds } },
         detail: { field: "key" },
@@ -91,7 +93,7 @@
     const runs = keys.map((key) => ({ key, ...report.runs[key] }));
     const same = (name) => [...new Set(runs.map((run) => (typeof run[name] === "number" ? report.shared[run[name]] : run[name])))].join("; ");
     document.getElementById("runs-title").textContent = `${same("method")}, ${same("noise")}`;
-    const chart = make("div", { className: "chart" }), spec = curves(runs);
+    const chart = make("div", { className: "chart" });
     const sections = [];
     let noise = null;
     for (const run of runs) {
@@ -99,10 +101,12 @@
       noise = run.noise;
       sections.push(section(run, runs.length === 1));
     }
-    body.replaceChildren(make("p", { className: "of", textContent: same("setting") }), ...(spec ? [chart] : []), ...sections);
+    body.replaceChildren(make("p", { className: "of", textContent: same("setting") }), chart, ...sections);
     dialog.showModal();
     body.scrollTop = 0;
+    const spec = curves(runs); // as wide as the dialog has become
     if (spec) draw(chart, spec);
+    else chart.remove();
   }
 
   document.getElementById("close").addEventListener("click", () => dialog.close());
