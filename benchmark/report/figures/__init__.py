@@ -94,6 +94,8 @@ def figures(
     """
     results = read_results(store) if results is None else results
     groups = list(settings(store, results))
+    if not groups:
+        return
     scopes = {
         "datasets": list(across_datasets(store, results)),
         "setting": groups,

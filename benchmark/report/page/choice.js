@@ -13,13 +13,18 @@ function switchedOff(element) {
   });
 }
 
+/* A row's names, and what stands where a number is missing; the numbers themselves would match every digit. */
+function namesOf(row) {
+  return [...row.cells].map((cell) => cell.textContent).filter((text, k) => row.cells[k].tagName === "TH" || !/\d/.test(text)).join(" ");
+}
+
 function choose() {
   const words = document.getElementById("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0, all = 0;
   for (const table of document.querySelectorAll("table")) {
     let left = 0;
     for (const row of table.tBodies[0].rows) {
-      const text = row.textContent.toLowerCase();
+      const text = namesOf(row).toLowerCase();
       row.hidden = switchedOff(row) || !words.every((word) => text.includes(word));
       left += !row.hidden;
     }

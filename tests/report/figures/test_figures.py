@@ -12,7 +12,6 @@ import pytest
 from made_up import Options, finished_sweep, only_group
 from simulated import BASE, Known, result, stored
 
-from benchmark.contract import BadInput
 from benchmark.report.figures import FIGURES, Drawing, Missing, figures, lines, ranks, theme
 from benchmark.report.figures.export import FORMATS, as_script, files, write
 from benchmark.report.figures.group import OVERLAID
