@@ -45,5 +45,7 @@ Baseline = Annotated[
 ]
 Against = Annotated[
     str | None,
-    Option(parser=_against, metavar=PUBLISHED, help="Also set what was measured beside the numbers that papers have published."),
+    Option(
+        parser=_against, metavar=PUBLISHED, help="Also set what was measured beside the numbers that papers have published."
+    ),
 ]

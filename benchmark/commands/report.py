@@ -19,7 +19,9 @@ NONE = "none"
 def report(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a sweep.")],
     figures: Annotated[str | None, Option(help="Which, with commas; default all.")] = None,
-    formats: Annotated[str, Option(help="Which of pdf,svg,png to write beside the page; none for the page only.")] = "pdf,svg,png",
+    formats: Annotated[
+        str, Option(help="Which of pdf,svg,png to write beside the page; none for the page only.")
+    ] = "pdf,svg,png",
     baseline: Baseline = None,
     against: Against = None,
     with_images: Annotated[

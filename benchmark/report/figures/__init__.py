@@ -41,7 +41,9 @@ FIGURES = (
     Figure("cost", "Accuracy against cost", "noise", "cost.draw"),
     Figure("ranks", "Average ranks over datasets", "datasets", "ranks.draw"),
     Figure("features", "Features", "setting", "features.draw"),
-    Figure("gallery-uncertainty", "The least and the most uncertain images", "setting", "galleries.draw_uncertain", images=True),
+    Figure(
+        "gallery-uncertainty", "The least and the most uncertain images", "setting", "galleries.draw_uncertain", images=True
+    ),
     Figure("gallery-flipped", "Wrong labels caught and missed", "setting", "galleries.draw_flipped", images=True),
 )
 """In the order of a report."""
@@ -61,7 +63,7 @@ class Drawing:
 
     def plain(self) -> dict[str, Any]:
         """The Vega-Lite definition, data and all, but for the theme's configuration."""
-        spec = self.chart.to_dict()
+        spec: dict[str, Any] = self.chart.to_dict()
         spec["datasets"] = {name: list(rows) for name, rows in spec["datasets"].items()}
         spec.pop("config", None)  # altair's own
         return spec

@@ -51,7 +51,7 @@ def page(
         "groups": [list(keys) for keys in views.groups],
         "methods": views.methods,
         "fill": fill_command(store),
-        "themes": {name: {**theme.config(name), "background": "transparent"} for name in ("light", "dark")},  # type: ignore[arg-type]
+        "themes": {name: {**theme.config(name), "background": "transparent"} for name in ("light", "dark")},
     }
     scripts = [_read("theme.js"), _bundle(), "\n".join(_read(f"{name}.js") for name in SCRIPTS)]
     environment = jinja2.Environment(
@@ -82,7 +82,7 @@ def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed, as they come with what writes the figures' files."""
     import vl_convert
 
-    return str(vl_convert.javascript_bundle())
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def _versions() -> str:

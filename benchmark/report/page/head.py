@@ -29,8 +29,8 @@ def facts(results: Sequence[Result], environments: Sequence[Mapping[str, Any]], 
         "Versions": [_joined(found, ("suite", "python", "torch", "timm", "numpy", "platform")) for found in environments],
         "Recipes": [_recipe(result.spec.recipe) for result in results],
         "Protocol": [
-            f"number {protocol}: every method with the same given labels, backbone and seeds; the last epoch is the headline, and "
-            "what is chosen by test images is called an oracle"
+            f"number {protocol}: every method with the same given labels, backbone and seeds; the last epoch is the headline, "
+            "and what is chosen by test images is called an oracle"
             for protocol in sorted({result.protocol for result in results})
         ],
     }
@@ -48,4 +48,6 @@ def _joined(found: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _recipe(recipe: Recipe) -> str:
     changed = {name: value for name, value in vars(recipe).items() if name != "name" and value not in (0.0, False, ())}
-    return f"{recipe.name}: " + ", ".join(f"{name} {value:g}" if type(value) is float else f"{name} {value}" for name, value in changed.items())
+    return f"{recipe.name}: " + ", ".join(
+        f"{name} {value:g}" if type(value) is float else f"{name} {value}" for name, value in changed.items()
+    )

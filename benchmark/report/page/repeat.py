@@ -71,7 +71,7 @@ def _has(entry: Entry, spec: RunSpec) -> bool:
     try:
         dataset = DatasetSpec.parse(entry["dataset"], {}, entry.get("imbalance"))
         rates = [] if spec.noise_rate is None else [rate / 100 for rate in entry.get("noise", ())]
-        trained = {name: entry.get(name) for name in CHANGES}
+        trained: dict[str, Any] = {name: entry.get(name) for name in CHANGES}
         return (
             (dataset.name, dataset.subset, dataset.imbalance)
             == (spec.dataset.name, spec.dataset.subset, spec.dataset.imbalance)

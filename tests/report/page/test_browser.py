@@ -221,7 +221,10 @@ def test_nothing_sticks_out(open_page, viewport):
 
 def test_paper_has_every_figure_on_white_and_no_buttons(open_page):
     page = open_page(theme="dark")
-    page.evaluate("window.print = () => { window.printed = document.querySelectorAll('figure .chart[data-theme=light] svg.marks').length; }")
+    page.evaluate(
+        "window.print = () => "
+        "{ window.printed = document.querySelectorAll('figure .chart[data-theme=light] svg.marks').length; }"
+    )
     page.get_by_role("button", name="Print").click()
     page.wait_for_function("window.printed")
     assert page.evaluate("window.printed") == page.locator("figure .chart").count()

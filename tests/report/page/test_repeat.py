@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -38,7 +40,7 @@ def key_of(command: str, call) -> str:
     return run["key"]
 
 
-def commands(store: Store, environment: dict[str, object] = {}) -> list[tuple[PlannedRun, str]]:
+def commands(store: Store, environment: Mapping[str, object] = MappingProxyType({})) -> list[tuple[PlannedRun, str]]:
     found = [(run, repeat_command(entries(store), run.spec, run.key, environment)) for run in store.plan()]
     assert all(command is not None for _, command in found)
     return [(run, str(command)) for run, command in found]
@@ -92,5 +94,3 @@ def test_what_no_sweep_has_brought_has_no_command(folder):
     assert repeat_command(entries(store), run.spec, run.key, {}) is None
     store.save_sweep("no TOML")
     assert entries(store) == []
-
-
