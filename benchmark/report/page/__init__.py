@@ -44,8 +44,8 @@ def page(
     shown = [views.table(table) for table in tables]
     figures = [views.figure(drawn, with_images=with_images) for drawn in drawings]
     known = details(store, results)
-    begun = [run for run in known["runs"].values() if run["started"]]
-    environments = [known["shared"][place] for place in dict.fromkeys(run["environment"] for run in begun)]
+    runs = known["runs"].values()
+    environments = [known["shared"][place] for place in dict.fromkeys(run["environment"] for run in runs)]
     data = {
         **known,
         "groups": [list(keys) for keys in views.groups],
@@ -59,7 +59,7 @@ def page(
     )
     return environment.from_string(_read("page.html.jinja")).render(
         title=store.root.resolve().name,
-        facts=facts(results, environments, [run["started"] for run in begun]),
+        facts=facts(results, environments, [run["started"] for run in runs if run["started"]]),
         unfinished=sum(views.states.values()) - views.states["finished"],
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         notes=notes,

@@ -15,7 +15,7 @@ STATES = {"finished": "finished", "started": "running or interrupted", "failed":
 
 
 def facts(results: Sequence[Result], environments: Sequence[Mapping[str, Any]], started: Sequence[str]) -> dict[str, list[str]]:
-    """By title, what there is to say of a sweep, a line each. `environments` and `started`: of the runs that have begun."""
+    """By title, what there is to say of a sweep, a line each. `environments`: empty for runs that have not begun."""
     counts = Counter(result.status for result in results)
     state = ", ".join(f"{counts[status]} {words}" for status, words in STATES.items() if counts[status])
     told = {

@@ -57,7 +57,7 @@
       Object.keys(run.metrics).length ? part("Metrics", list(run.metrics), alone) : null,
       part("Setting", list(run.spec)),
       part("Recipe", list(report.shared[run.recipe])),
-      run.started ? part("Environment", list({ ...report.shared[run.environment], started: run.started, folder: run.folder })) : null,
+      run.status === "missing" ? null : part("Environment", list({ ...report.shared[run.environment], started: run.started, folder: run.folder })),
       history?.damaged ? make("p", { className: "failed", textContent: history.damaged }) : null,
       history?.rows ? part(`History, ${history.epochs} epoch${history.epochs > 1 ? "s" : ""}${history.rows.length < history.epochs ? `, of which ${history.rows.length} are shown` : ""}`, historyTable(history)) : null,
     );

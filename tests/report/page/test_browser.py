@@ -166,7 +166,9 @@ def test_a_cell_opens_its_runs_by_keyboard_and_gives_the_focus_back(open_page):
     run = dialog.locator("details.run").nth(1)
     for part in ("Setting", "Metrics", "Recipe", "History, 3 epochs"):
         run.get_by_text(part, exact=True).click()
+    run.get_by_text("Environment", exact=True).click()
     assert "acc_last" in run.inner_text()
+    assert "abacus" in run.inner_text()
     assert run.locator("table tbody tr").count() == 3
     for _ in range(30):  # the focus stays inside
         page.keyboard.press("Tab")

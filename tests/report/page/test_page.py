@@ -97,6 +97,7 @@ def test_a_run_tells_all_that_is_known_of_it(tmp_path: Path):
     assert run["history"]["columns"] == ["epoch", "stage", "test_accuracy", "wrong_label_fit"]
     assert run["history"]["rows"] == [[1, 0, 4, 4], [2, 0, 14, 14], [3, 0, 24, 24]]
     assert 0 < run["metrics"]["acc_last"] <= 100
+    assert "device cpu, processor abacus, threads 1" in found.text
     assert run["spec"]["noise sha256"]
 
 
