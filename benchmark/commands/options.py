@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Option
 
+from ..contract.errors import unknown
 from .arguments import whole_number
 
 Seeds = Annotated[int | None, Option(parser=whole_number, metavar="N", help="How many seeds: 3 means 0, 1, 2. Default 1.")]
@@ -28,3 +29,23 @@ Force = Annotated[bool, Option("--force", help="Run finished runs again, replaci
 RetryFailed = Annotated[bool, Option("--retry-failed", help="Run failed runs again.")]
 Quiet = Annotated[bool, Option("--quiet", help="No progress on standard error.")]
 Json = Annotated[bool, Option("--json", help="Print the rows of results.csv as JSON instead of the table.")]
+
+
+PUBLISHED = "published"
+
+
+def _against(text: str) -> str:
+    if text != PUBLISHED:
+        raise unknown("set of numbers for --against", text, [PUBLISHED])
+    return text
+
+
+Baseline = Annotated[
+    str | None, Option(metavar="NAME", help="The method that others are tested against; default ce, where it is there.")
+]
+Against = Annotated[
+    str | None,
+    Option(
+        parser=_against, metavar=PUBLISHED, help="Also set what was measured beside the numbers that papers have published."
+    ),
+]

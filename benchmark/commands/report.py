@@ -1,4 +1,4 @@
-"""`report`: a sweep as figures."""
+"""`report`: a sweep as a page and as figures for a paper."""
 
 from __future__ import annotations
 
@@ -10,25 +10,48 @@ from typer import Option
 
 from ..contract.errors import need_folder, unknown
 from .arguments import path_of, words
+from .options import Against, Baseline
+
+NONE = "none"
+"""In place of formats: no files but the page."""
 
 
 def report(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a sweep.")],
     figures: Annotated[str | None, Option(help="Which, with commas; default all.")] = None,
-    formats: Annotated[str, Option(help="Which of pdf,svg,png to write.")] = "pdf,svg,png",
+    formats: Annotated[
+        str, Option(help="Which of pdf,svg,png to write beside the page; none for the page only.")
+    ] = "pdf,svg,png",
+    baseline: Baseline = None,
+    against: Against = None,
+    with_images: Annotated[
+        bool, Option("--with-images", help="Also put images into the page whose licence does not let everybody print them.")
+    ] = False,
 ) -> None:
-    """Draw the figures of a sweep from its finished runs, into DIR/figures."""
+    """Write the page of a sweep, DIR/index.html, and its figures, into DIR/figures, as far as its runs have come."""
     from ..report.figures import FIGURES
+    from ..report.figures import figures as drawn
     from ..report.figures.export import FORMATS, write
+    from ..report.page import NAME, page
+    from ..report.published import published
+    from ..report.results import read_results
+    from ..report.write import all_tables
     from ..store import Store
 
-    chosen, kinds = words("--figures", figures), words("--formats", formats) or []
+    chosen = words("--figures", figures)
+    kinds = [] if formats == NONE else words("--formats", formats) or []
     for name in chosen or []:
         if name not in (known := [figure.name for figure in FIGURES]):
             raise unknown("figure", name, known)
     for kind in kinds:
         if kind not in FORMATS:
-            raise unknown("figure format", kind, FORMATS)
+            raise unknown("figure format", kind, [*FORMATS, NONE])
     need_folder("report", Path(path_of("report", folder)))
-    for line in write(Store(Path(folder)), chosen, kinds):
+    store = Store(Path(folder))
+    results = read_results(store)
+    tables, notes = all_tables(store, results, baseline, against=published() if against else ())
+    drawings = list(drawn(store, chosen, results))
+    store.save_result(NAME, page(store, results, tables, notes, drawings, with_images=with_images))
+    print(f"{NAME}: {store.root / NAME}", flush=True)
+    for line in write(store, drawings, kinds) if kinds else ():
         print(line, flush=True)

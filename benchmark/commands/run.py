@@ -24,7 +24,9 @@ from .arguments import (
     words,
 )
 from .options import (
+    Against,
     BackboneName,
+    Baseline,
     DataRoot,
     Device,
     DryRun,
@@ -42,8 +44,6 @@ from .options import (
     Weights,
 )
 from .sweeping import carry_out
-
-AGAINST = "published"
 
 
 def run(
@@ -132,12 +132,8 @@ def run(
 def table(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a sweep.")],
     format_: Annotated[str, Option("--format", help="Which of md,csv,tex,html to write.")] = "md,csv,tex,html",
-    baseline: Annotated[
-        str | None, Option(metavar="NAME", help="The method that others are tested against; default ce, where it is there.")
-    ] = None,
-    against: Annotated[
-        str | None, Option(metavar=AGAINST, help="Also set what was measured beside the numbers that papers have published.")
-    ] = None,
+    baseline: Baseline = None,
+    against: Against = None,
     json_: Json = False,
 ) -> None:
     """Write the tables of a sweep again from its finished runs."""
@@ -146,8 +142,6 @@ def table(
     from ..report.write import write_tables
     from ..store import Store
 
-    if against not in (None, AGAINST):
-        raise unknown("set of numbers for --against", str(against), [AGAINST])
     wanted = words("--format", format_) or []
     for name in wanted:
         if name not in FORMATS:

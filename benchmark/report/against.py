@@ -8,7 +8,18 @@ from string import ascii_lowercase
 
 from ..noise import EXACT
 from .formats import Table
-from .grouping import by_noise, grouped, method_of, method_title, noise_of, noise_title, setting_of, setting_title, values_of
+from .grouping import (
+    by_noise,
+    grouped,
+    keys_of,
+    method_of,
+    method_title,
+    noise_of,
+    noise_title,
+    setting_of,
+    setting_title,
+    values_of,
+)
 from .published import CLEAN, UNSTATED, Published
 from .results import Result
 
@@ -98,18 +109,19 @@ def _table(group: Sequence[Result], paper: str, found: Sequence[tuple[Sequence[R
     letters: dict[str, str] = {}
     metrics = dict.fromkeys(row.metric for _, row in found)
     several = len(metrics) > 1
-    rows = []
+    rows, runs = [], []
     for members, row in found:
         marks = [letters.setdefault(phrase, ascii_lowercase[len(letters)]) for phrase in differences_of(members[0], row)]
         names = (noise_title(members, short=False), method_title(members[0]), row.method)
         metric = (_TITLES[row.metric],) if several else ()
         rows.append((*names, *metric, *_numbers(values_of(members, _METRICS[row.metric]), row), " ".join(sorted(marks))))
+        runs.append(((),) * len((*names, *metric)) + (keys_of(members),) + ((),) * 3)
     small = any(members[0].spec.dataset.subset is not None for members, _ in found)
     title = f"{'Small scale, not the published setting. ' if small else ''}Beside {paper}: {setting_title(group[0])}"
     metric_column = ("metric",) if several else ()
     columns = ("noise", "method", "published as", *metric_column, "measured", "published", "difference", "marks")
     unit = "" if several else f"In {_TITLES[found[0][1].metric]}. "
-    return Table(title, columns, tuple(rows), unit + _caption(found, letters), names=4 if several else 3)
+    return Table(title, columns, tuple(rows), unit + _caption(found, letters), tuple(runs), names=4 if several else 3)
 
 
 def _numbers(values: Sequence[float], row: Published) -> tuple[str, str, str]:

@@ -33,6 +33,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str
+    runs: tuple[tuple[tuple[str, ...], ...], ...]  #: keys of the runs behind each cell of each row; none where it has none
     names: int = 1  #: how many columns at the left hold names, not numbers
     printed: bool = True  #: whether a run ends with printing it
     typeset: bool = True  #: whether it is narrow enough for a paper

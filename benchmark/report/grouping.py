@@ -67,3 +67,8 @@ def noise_title(members: Sequence[Result], *, short: bool) -> str:
 def values_of(members: Sequence[Result], metric: str) -> list[float]:
     """A metric of those that have it."""
     return [value for r in members if (value := r.metrics.get(metric)) is not None]
+
+
+def keys_of(members: Sequence[Result]) -> tuple[str, ...]:
+    """Which runs they are."""
+    return tuple(result.key for result in members)

@@ -12,7 +12,18 @@ from ..score.statistics import t_interval
 from .comparison import LEVEL, Against, Pairs, against, best_of
 from .evidence import Evidence
 from .formats import Bold, Cell, Table
-from .grouping import by_noise, grouped, method_of, method_title, noise_of, noise_title, setting_of, setting_title, values_of
+from .grouping import (
+    by_noise,
+    grouped,
+    keys_of,
+    method_of,
+    method_title,
+    noise_of,
+    noise_title,
+    setting_of,
+    setting_title,
+    values_of,
+)
 from .ranking import Ranking, ranking
 from .results import COSTS, METRICS, Result
 
@@ -69,17 +80,19 @@ def headline(group: Sequence[Result], pairs: Pairs, title: str) -> Table:
     metric, noises, best = pairs.metric, grouped(group, noise_of), best_of(pairs)
     one_kind = len({result.spec.noise_kind for result in group}) == 1
     columns = ("method", *(noise_title(members, short=one_kind) for members in noises.values()), *_COST_TITLES.values())
-    rows = []
+    rows, runs = [], []
     counts = {n for cell in grouped(group, _cell_of).values() if (n := len(values_of(cell, metric)))}
     for method, of_method in grouped(group, method_of).items():
         cells: list[Cell] = []
-        for noise in noises:
-            text = _cell([r for r in of_method if noise_of(r) == noise], metric, counted=len(counts) > 1)
+        behind = [[r for r in of_method if noise_of(r) == noise] for noise in noises]
+        for noise, members in zip(noises, behind, strict=True):
+            text = _cell(members, metric, counted=len(counts) > 1)
             cells.append(Bold(text) if (noise, method) in best.cells else text)
+        runs.append(((), *map(keys_of, behind), *[keys_of(of_method)] * len(_COST_TITLES)))
         rows.append((method_title(of_method[0]), *cells, *(_mean_text(of_method, cost) for cost in _COST_TITLES)))
     kind = f"Noise {group[0].spec.noise_kind}, " if one_kind else "Several kinds of noise, "
     caption = f"{kind}{_spread(counts)}, last epoch.{best.caption}{_told_more(group)}"
-    return Table(f"{title}: {setting_title(group[0])}", columns, tuple(rows), caption)
+    return Table(f"{title}: {setting_title(group[0])}", columns, tuple(rows), caption, tuple(runs))
 
 
 def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str) -> list[Table]:
@@ -88,6 +101,7 @@ def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str
     if not beside:
         return []
     rows: list[tuple[Cell, ...]] = []
+    runs = []
     for noise, members in grouped(group, noise_of).items():
         for method, of_method in grouped(members, method_of).items():
             if (noise, method) in beside or (method == (baseline,) and values_of(of_method, pairs.metric)):
@@ -101,6 +115,7 @@ def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str
                         *_beside(beside.get((noise, method))),
                     )
                 )
+                runs.append(_of_row(of_method, 2, len(rows[-1])))
     count = sum(found.p_value is not None for found in beside.values())
     caption = (
         "Means over the seeds with their 95 % t-intervals; differences in points over the seeds that both methods have, with "
@@ -110,7 +125,7 @@ def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str
     )
     columns = ("noise", "method", "mean", "its 95 % interval", f"minus {baseline}", "95 % interval", "p")
     head = f"{title} beside {baseline}: {setting_title(group[0])}"
-    return [Table(head, columns, tuple(rows), caption, names=2, printed=False)]
+    return [Table(head, columns, tuple(rows), caption, tuple(runs), names=2, printed=False)]
 
 
 def ranks(results: Sequence[Result], found: Ranking) -> Table:
@@ -118,11 +133,13 @@ def ranks(results: Sequence[Result], found: Ranking) -> Table:
     best = found.ranks.min()
     apart = found.differ and float(np.ptp(found.ranks)) >= found.apart
     rows: list[tuple[Cell, ...]] = []
+    runs = []
     for i in np.argsort(found.ranks, kind="stable"):
         text = f"{found.ranks[i]:.2f}"
         p = found.p_values.get(found.methods[i])
         bold = apart and found.ranks[i] - best < found.apart
         rows.append((found.methods[i], Bold(text) if bold else text, "" if p is None else _p_text(p)))
+        runs.append(_of_row([r for r in results if r.spec.method_label == found.methods[i]], 1, 3))
     friedman = "< 0.001" if found.friedman < 0.001 else f"= {found.friedman:.3f}"
     claims = f"Friedman's test finds no difference (p {friedman}), so that no two methods are compared."
     if found.differ:
@@ -144,6 +161,7 @@ def ranks(results: Sequence[Result], found: Ranking) -> Table:
         ("method", "average rank", f"p against {found.baseline}"),
         tuple(rows),
         caption,
+        tuple(runs),
         printed=False,
     )
 
@@ -152,10 +170,11 @@ def details(group: Sequence[Result], not_ranked: str) -> Table:
     """One row for each noise and method, every metric that applies, each the mean over the seeds."""
     cells = grouped(group, _cell_of)
     shown = [METRICS[0]] + [m for m in (*METRICS[1:], "networks", *COSTS) if any(r.metrics.get(m) is not None for r in group)]
-    rows = []
+    rows, runs = [], []
     for members in cells.values():
         values = [_cell(members, "acc_last", counted=False), *(_mean_text(members, metric) for metric in shown[1:])]
         rows.append((noise_title(members, short=False), method_title(members[0]), *values))
+        runs.append(_of_row(members, 2, 2 + len(values)))
     columns = ("noise", "method", *(_TITLES.get(metric, metric) for metric in shown))
     return Table(
         f"All metrics: {setting_title(group[0])}",
@@ -163,6 +182,7 @@ def details(group: Sequence[Result], not_ranked: str) -> Table:
         tuple(rows),
         "Means over seeds (the first ± its standard deviation), last epoch unless named otherwise; nothing here is tested."
         f"{_told_more(group)}{f' {not_ranked}' if not_ranked else ''}",
+        tuple(runs),
         names=2,
         printed=False,
         typeset=False,
@@ -183,6 +203,11 @@ def notes(results: Sequence[Result], fill: str) -> list[str]:
     if missing:
         said.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
     return said
+
+
+def _of_row(members: Sequence[Result], names: int, columns: int) -> tuple[tuple[str, ...], ...]:
+    """The same runs behind every cell of a row, but for its names."""
+    return ((),) * names + (keys_of(members),) * (columns - names)
 
 
 def _cell_of(result: Result) -> tuple[object, ...]:

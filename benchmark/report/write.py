@@ -12,7 +12,7 @@ from ..contract.errors import BadInput, unknown
 from ..store import Store
 from .against import beside_published
 from .evidence import StoredEvidence
-from .formats import render
+from .formats import Table, render
 from .published import Published
 from .results import COLUMNS, Result, read_results, results_rows
 from .tables import notes, tables
@@ -29,16 +29,24 @@ def write_tables(
     `against`: published numbers, which get tables of their own beside what was measured.
     """
     results = read_results(store)
-    if baseline is not None:
-        _check_baseline(results, baseline)
     rows = results_rows(results)
-    beside, lacking = beside_published(results, against) if against else ([], [])
-    made = [*tables(results, StoredEvidence(store), baseline or BASELINE), *beside]
-    texts = render(made, [*lacking, *notes(results, fill_command(store))])
+    made, said = all_tables(store, results, baseline, against=against)
+    texts = render(made, said)
     store.save_result("results.csv", csv_text(rows))
     for name in formats:
         store.save_result(f"table.{name}", texts[name])
     return rows, texts["printed"]
+
+
+def all_tables(
+    store: Store, results: Sequence[Result], baseline: str | None = None, *, against: Sequence[Published] = ()
+) -> tuple[list[Table], list[str]]:
+    """Every table of a folder, and what must be said beneath them. Raises BadInput."""
+    if baseline is not None:
+        _check_baseline(results, baseline)
+    beside, lacking = beside_published(results, against) if against else ([], [])
+    made = [*tables(results, StoredEvidence(store), baseline or BASELINE), *beside]
+    return made, [*lacking, *notes(results, fill_command(store))]
 
 
 def _check_baseline(results: Sequence[Result], baseline: str) -> None:

@@ -1,4 +1,4 @@
-"""`report`: figures by name, refused in one line where there is nothing of that name."""
+"""`report`: the page and figures by name, refused in one line where there is nothing of that name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def test_report_writes_the_figures_asked_for(tmp_path, capsys, monkeypatch):
     status, out, _ = report(capsys, monkeypatch, tmp_path, "--figures", "cost,accuracy-noise", "--formats", "svg,pdf")
     assert status == 0
     assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["cost.pdf", "cost.svg"]
-    assert out.startswith("accuracy-noise: not applicable to marked,")  # the list's order
+    page, first, *_ = out.splitlines()
+    assert page == f"index.html: {tmp_path / 'index.html'}"
+    assert first.startswith("accuracy-noise: not applicable to marked,")  # the list's order
     assert f"cost: {tmp_path / 'figures' / 'cost.svg'} {tmp_path / 'figures' / 'cost.pdf'}\n" in out
 
 
@@ -57,3 +59,39 @@ def test_a_file_in_the_way_is_told(tmp_path, capsys, monkeypatch):
     status, _, err = report(capsys, monkeypatch, tmp_path, "--figures", "cost")
     assert status == 2
     assert "cannot be written" in err
+
+
+def test_report_can_write_the_page_only(tmp_path, capsys, monkeypatch):
+    finished_sweep(tmp_path)
+    status, out, _ = report(capsys, monkeypatch, tmp_path, "--figures", "cost", "--formats", "none")
+    assert (status, out) == (0, f"index.html: {tmp_path / 'index.html'}\n")
+    assert not (tmp_path / "figures").exists()
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "figure-cost" in text
+    assert "figure-training" not in text
+
+
+def test_the_page_is_replaced_as_a_sweep_goes_on(tmp_path, capsys, monkeypatch):
+    store = finished_sweep(tmp_path)
+    metrics = store.run("scn-symmetric-0.3-0").path / "metrics.json"
+    kept = metrics.read_bytes()
+    pages = []
+    for content in (None, kept):
+        metrics.unlink() if content is None else metrics.write_bytes(content)
+        assert report(capsys, monkeypatch, tmp_path, "--figures", "cost", "--formats", "none")[0] == 0
+        pages.append((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert ["1 of 2 runs are not finished" in text for text in pages] == [True, False]
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+
+
+def test_the_page_sets_differences_from_the_method_asked_for(tmp_path, capsys, monkeypatch):
+    finished_sweep(tmp_path, seeds=(0, 1, 2))
+    words = (tmp_path, "--figures", "cost", "--formats", "none", "--against", "published")
+    assert report(capsys, monkeypatch, *words, "--baseline", "scn")[0] == 0
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "minus scn" in text
+    assert "No published number that we know of stands beside" in text
+    for option, value in (("--baseline", "snc"), ("--against", "publishd")):
+        status, _, err = report(capsys, monkeypatch, *words, option, value)
+        assert (status, err.count("\n")) == (2, 1)
+        assert "did you mean" in err

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...contract.errors import BadInput
 from ...store import Store
-from ..results import read_results
+from ..results import Result, read_results
 from .group import Group, NotApplicable, across_datasets, settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Figure:
     of_each: Literal["datasets", "setting", "noise"]  #: whether one is of all datasets of a recipe and backbone, of all noises
     #: of a setting, or of one
     draw: str  #: MODULE.FUNCTION here, from a Group to chart and caption
+    images: bool = False  #: whether it shows images of the dataset
 
 
 FIGURES = (
@@ -40,8 +41,10 @@ FIGURES = (
     Figure("cost", "Accuracy against cost", "noise", "cost.draw"),
     Figure("ranks", "Average ranks over datasets", "datasets", "ranks.draw"),
     Figure("features", "Features", "setting", "features.draw"),
-    Figure("gallery-uncertainty", "The least and the most uncertain images", "setting", "galleries.draw_uncertain"),
-    Figure("gallery-flipped", "Wrong labels caught and missed", "setting", "galleries.draw_flipped"),
+    Figure(
+        "gallery-uncertainty", "The least and the most uncertain images", "setting", "galleries.draw_uncertain", images=True
+    ),
+    Figure("gallery-flipped", "Wrong labels caught and missed", "setting", "galleries.draw_flipped", images=True),
 )
 """In the order of a report."""
 
@@ -53,16 +56,23 @@ class Drawing:
     figure: Figure
     stem: str  #: names its files
     about: str  #: the setting, and the noise where it has one
+    runs: Sequence[Result]
     caption: str
     chart: alt.TopLevelMixin
+    private: bool  #: whether it shows images whose licence does not let everybody print them
 
-    def spec(self, theme: Literal["light", "dark"] = "light") -> dict[str, object]:
-        """The whole Vega-Lite definition, data and all."""
+    def plain(self) -> dict[str, Any]:
+        """The Vega-Lite definition, data and all, but for the theme's configuration."""
+        spec: dict[str, Any] = self.chart.to_dict()
+        spec["datasets"] = {name: list(rows) for name, rows in spec["datasets"].items()}
+        spec.pop("config", None)  # altair's own
+        return spec
+
+    def spec(self, theme: Literal["light", "dark"] = "light") -> dict[str, Any]:
+        """The whole Vega-Lite definition in one theme."""
         from .theme import config
 
-        spec = self.chart.to_dict()
-        spec["datasets"] = {name: list(rows) for name, rows in spec["datasets"].items()}
-        return {**spec, "config": config(theme)}
+        return {**self.plain(), "config": config(theme)}
 
 
 @dataclass(frozen=True)
@@ -72,18 +82,22 @@ class Missing:
     figure: Figure
     stem: str
     about: str
+    runs: Sequence[Result]
     reason: str
 
 
-def figures(store: Store, names: Sequence[str] | None = None) -> Iterator[Drawing | Missing]:
+def figures(
+    store: Store, names: Sequence[str] | None = None, results: Sequence[Result] | None = None
+) -> Iterator[Drawing | Missing]:
     """The figures of these names (all, if None) in their order: one for each setting, or for each noise in it.
 
-    Raises BadInput where the folder holds no sweep, or no finished run.
+    `results`: those of the store, where they have been read before. There are no figures where no run is finished. Raises
+    BadInput where the folder holds no sweep.
     """
-    results = read_results(store)
+    results = read_results(store) if results is None else results
     groups = list(settings(store, results))
     if not groups:
-        raise BadInput(f"{store.root}: none of its runs is finished")
+        return
     scopes = {
         "datasets": list(across_datasets(store, results)),
         "setting": groups,
@@ -102,10 +116,12 @@ def _draw(figure: Figure, stem: str, group: Group) -> Drawing | Missing:
     try:
         chart, caption = getattr(import_module(f"{__name__}.{module}"), function)(group)
     except (NotApplicable, BadInput) as reason:  # a damaged file costs the figures that need it, and is told
-        return Missing(figure, stem, about, str(reason))
+        return Missing(figure, stem, about, group.results, str(reason))
     from . import theme
 
-    return Drawing(figure, stem, about, caption, chart.properties(title=theme.title(figure.title, [about], theme.WIDTH)))
+    chart = chart.properties(title=theme.title(figure.title, [about], theme.WIDTH))
+    private = figure.images and not group.data.publishable
+    return Drawing(figure, stem, about, group.results, caption, chart, private)
 
 
 def _stems(figure: Figure, cases: Sequence[Group]) -> list[str]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...store import Store
-from . import Drawing, Missing, figures
+from . import Drawing, Missing
 
 PIXELS = 3
 """Pixels of a PNG for each of the definition's."""
 
 
-def write(store: Store, names: Sequence[str] | None, formats: Sequence[str]) -> Iterator[str]:
+def write(store: Store, drawings: Iterable[Drawing | Missing], formats: Sequence[str]) -> Iterator[str]:
     """Writes figures/NAME.* below the folder, one figure after the other; of each, what was written or why it is missing.
 
-    Raises BadInput where there is nothing to draw from, or nowhere to write.
+    Raises BadInput where there is nowhere to write.
     """
-    for drawn in figures(store, names):
+    for drawn in drawings:
         if isinstance(drawn, Missing):
             yield f"{drawn.stem}: not applicable to {drawn.about}: {drawn.reason}"
             continue
@@ -58,7 +58,7 @@ def files(drawing: Drawing, formats: Sequence[str]) -> dict[str, bytes]:
 
 
 def as_script(spec: Mapping[str, Any]) -> str:
-    """A definition as JSON that can stand inside a page's <script>, whatever names the data holds."""
+    """A definition, or other plain data, as JSON that can stand inside a page's <script>, whatever names the data holds."""
     text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
