@@ -7,9 +7,11 @@ when its metrics.json is there: it is written last.
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import io
 import json
+import math
 import tempfile
 import zipfile
 import zlib
@@ -203,8 +205,12 @@ class RunFolder:
     def metrics(self) -> dict[str, float | None]:
         """metrics.json of a finished run."""
         metrics = _read_json(self.path / "metrics.json", dict[str, float | None])
-        if metrics.get("acc_last") is None:
-            raise BadInput(f"{self.path / 'metrics.json'} is damaged: there is no acc_last in it")
+        for name in ("acc_last", "train_seconds"):
+            if metrics.get(name) is None:
+                raise BadInput(f"{self.path / 'metrics.json'} is damaged: there is no {name} in it")
+        for name, value in metrics.items():
+            if value is not None and not math.isfinite(value):
+                raise BadInput(f"{self.path / 'metrics.json'} is damaged: its {name} is {value}")
         return metrics
 
     def test_right(self) -> NDArray[np.bool_]:
@@ -214,9 +220,10 @@ class RunFolder:
         """
         from .score import mistakes
 
-        kept = self.path / "test_right.npy"
+        kept, predictions = self.path / "test_right.npy", self.path / "predictions.npz"
         try:
-            return np.asarray(np.load(kept, allow_pickle=False), dtype=np.bool_)
+            if kept.stat().st_mtime_ns >= predictions.stat().st_mtime_ns:
+                return np.asarray(np.load(kept, allow_pickle=False), dtype=np.bool_)
         except (OSError, ValueError, EOFError):  # not there yet, or damaged
             pass
         logits, reference = self._predictions("test_logits", "test_reference")
@@ -252,17 +259,15 @@ class RunFolder:
 
     def history(self) -> dict[str, NDArray[np.float64]]:
         """The epochs (E,) by column, NaN where nothing stands. Raises BadInput where one is no number."""
-        rows = self.history_rows()
         try:
+            rows = self.history_rows()
             columns = {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else ())}
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, csv.Error):
             raise BadInput(f"{self.path / 'history.csv'} is damaged: one of its values is no number") from None
         return {name: np.array(values) for name, values in columns.items()}
 
     def history_rows(self) -> list[dict[str, str]]:
         """The epochs so far as text, for the progress display."""
-        import csv
-
         try:
             with (self.path / "history.csv").open(encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file))
@@ -340,6 +345,10 @@ class Store:
                 return []
             raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
         return _read_json(path, list[PlannedRun])
+
+    def has_result(self, name: str) -> bool:
+        """Whether there is a table of that name."""
+        return (self.root / name).is_file()
 
     def save_result(self, name: str, content: str | bytes) -> None:
         """results.csv, a table, or a figure (`figures/NAME`). Raises BadInput."""

@@ -9,7 +9,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -70,6 +70,9 @@ def fetch(remote: Remote, root: Path) -> Path:
                 reasons.append(f"{url}: {reason}")
     except OSError as error:
         raise BadInput(f"{target} cannot be written ({error.strerror})") from None
+    for folder in target.parents[: len(target.relative_to(root).parents) - 1]:
+        with suppress(OSError):  # what was made for it and is empty goes
+            folder.rmdir()
     raise BadInput(f"{remote.name} could not be fetched into {target.parent}; {'; '.join(reasons)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,9 @@ def test_a_runs_status_follows_its_files(tmp_path: Path):
     assert (run.status, run.checkpoint()) == ("failed", None)
     run.begin(SPEC, {})
     run.save_checkpoint(b"state")
-    run.finish({"acc_last": 1.0})
-    assert (run.status, run.checkpoint(), run.metrics()) == ("finished", None, {"acc_last": 1.0})
+    metrics = {"acc_last": 1.0, "train_seconds": 2.0, "ece": None}
+    run.finish(metrics)
+    assert (run.status, run.checkpoint(), run.metrics()) == ("finished", None, metrics)
     run.discard()
     assert run.status == "missing"
 
@@ -43,16 +45,26 @@ def test_a_runs_status_follows_its_files(tmp_path: Path):
 def test_damaged_metrics_are_named(tmp_path: Path):
     run = Store(tmp_path).run("k")
     run.finish({})
-    (run.path / "metrics.json").write_text("{")
-    with pytest.raises(BadInput, match=r"metrics\.json is damaged"):
-        run.metrics()
+    for text in ("{", '{"acc_last": 1.0}', '{"acc_last": NaN, "train_seconds": 1}', '{"acc_last": 1e400, "train_seconds": 1}'):
+        (run.path / "metrics.json").write_text(text)
+        with pytest.raises(BadInput, match=r"metrics\.json is damaged"):
+            run.metrics()
+
+
+def test_a_damaged_history_is_named(tmp_path: Path):
+    run = Store(tmp_path).run("k")
+    run.begin(SPEC, {})
+    for content in (b"epoch,loss\n1,x\n", b"\xff\xfe\x00"):
+        (run.path / "history.csv").write_bytes(content)
+        with pytest.raises(BadInput, match=r"history\.csv is damaged"):
+            run.history()
 
 
 def finished(tmp_path: Path, **arrays: object) -> RunFolder:
     run = Store(tmp_path).run("k")
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     run.save_arrays("predictions", {"test_logits": logits, "test_reference": np.array([0, 1, 0, 2]), **arrays})
-    run.finish({"acc_last": 50.0})
+    run.finish({"acc_last": 50.0, "train_seconds": 1.0})
     return run
 
 
@@ -60,9 +72,11 @@ def test_what_a_run_got_right_is_kept_once_it_was_asked_for_and_goes_with_the_ru
     run = finished(tmp_path)
     assert run.test_right().tolist() == [True, True, False, False]
     assert run.test_reference().tolist() == [0, 1, 0, 2]
-    (run.path / "predictions.npz").rename(run.path / "moved")
+    np.save(run.path / "test_right.npy", np.ones(4, bool))
+    assert run.test_right().tolist() == [True] * 4  # what is kept is read
+    later = (run.path / "test_right.npy").stat().st_mtime + 1
+    os.utime(run.path / "predictions.npz", (later, later))  # unless the predictions are newer
     assert run.test_right().tolist() == [True, True, False, False]
-    (run.path / "moved").rename(run.path / "predictions.npz")
     (run.path / "test_right.npy").write_bytes(b"half of it")
     assert run.test_right().tolist() == [True, True, False, False]
     run.discard()

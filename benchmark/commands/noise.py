@@ -72,6 +72,9 @@ def noise_show(artefact: Artefact) -> None:
     aligned = ("right", "left", "right", "right", *["right" if len(classes) <= WIDEST else "left"] * len(columns))
     print(tabulate(rows, ["", "class", "images", "% wrong", *columns], disable_numparse=True, colalign=aligned))
     print(f"\n{told}")
+    if noise.outside:
+        count = len(noise.outside.replaced)
+        print(f"{count} images more are replaced by another dataset's, and keep labels that are then wrong")
 
 
 def _cell(percent: float) -> str:

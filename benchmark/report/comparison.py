@@ -16,6 +16,8 @@ from .evidence import Evidence
 from .grouping import grouped, method_of, noise_of
 from .results import Result
 
+BASELINE = "ce"
+"""What differences are measured from where nothing else is asked for and it is there."""
 LEVEL = 0.05
 """The chance that a table without any true difference claims one."""
 LEAST_SEEDS = 3
@@ -133,7 +135,8 @@ def best_of(pairs: Pairs) -> Best:
         if worse:
             bold |= {(noise, best)} | {(noise, other) for other, value in p.items() if value is not None and value > LEVEL}
     how = (
-        f"(paired hierarchical bootstrap over seeds and test images, p at most {LEVEL} after Holm's correction for "
+        f"(pairs of runs, test images drawn again by bootstrap and seeds by Student's law, p at most {LEVEL} after Holm's "
+        "correction for "
         f"{_counted(len(tested), 'comparison')}: every two methods of a column)"
     )
     caption = (

@@ -77,7 +77,9 @@ def _csv_line(*cells: str) -> str:
 def _tex(table: Table) -> str:
     body = _with_bold(table, "latex_booktabs", "tex")
     caption = tabulate([[f"{table.title}. {table.caption}"]], tablefmt="latex").split("\n")[2].removesuffix(r" \\").strip()
-    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
+    # Graphicx narrows what is wider than a line, and nothing else.
+    fitted = f"\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n{body}}}"
+    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{fitted}\n\\end{{table}}\n"
 
 
 def _html(made: Sequence[Table], notes: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..score.arrays import Doubles
 from ..score.statistics import average_ranks, cliques, critical_difference, friedman_p, holm, wilcoxon_p
-from .comparison import LEVEL
+from .comparison import BASELINE, LEVEL
 from .grouping import grouped, method_of, noise_of, values_of
 from .results import Result
 
@@ -41,7 +41,7 @@ class Ranking:
         return self.friedman <= LEVEL
 
 
-def ranking(results: Sequence[Result], baseline: str) -> Ranking | str:
+def ranking(results: Sequence[Result], baseline: str = BASELINE) -> Ranking | str:
     """Ranks the competitors of runs that differ in dataset, noise, method and seed; or says why it does not.
 
     A block is a dataset. Its seeds, noises, rates and subsets show the same images and are no blocks of their own: a method has

@@ -119,8 +119,9 @@ def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str
     count = sum(found.p_value is not None for found in beside.values())
     caption = (
         "Means over the seeds with their 95 % t-intervals; differences in points over the seeds that both methods have, with "
-        "95 % intervals and p values of a paired hierarchical bootstrap over seeds and test images. Each interval holds by "
-        f"itself; p is after Holm's correction for {count} comparison{'' if count == 1 else 's'}, and bold where it is at most "
+        "95 % intervals and p values of pairs of runs, test images drawn again by bootstrap and seeds by Student's law. Each "
+        f"interval holds by itself. p is after Holm's correction for {count} comparison{'' if count == 1 else 's'} (a table "
+        "above that compares every two methods of a column corrects for more), bold where it is at most "
         f"{LEVEL}.{_told_more(group)}"
     )
     columns = ("noise", "method", "mean", "its 95 % interval", f"minus {baseline}", "95 % interval", "p")
@@ -148,7 +149,13 @@ def ranks(results: Sequence[Result], found: Ranking) -> Table:
             f"Friedman's test finds a difference (p {friedman}). Two average ranks have to differ by {found.apart:.2f} "
             f"(Nemenyi, {LEVEL}); bold: {bold_means}."
         )
-    if found.p_values:
+    most = len(found.methods) - 1
+    if found.p_values and most * 2 / 2 ** len(found.datasets) > LEVEL:
+        claims += (
+            f" p: Wilcoxon's signed-rank test after Holm's correction; over {len(found.datasets)} datasets none of {most} "
+            f"comparisons can have one of {LEVEL} or less, so that it tells neither of a difference nor of none."
+        )
+    elif found.p_values:
         claims += f" p: Wilcoxon's signed-rank test after Holm's correction, bold where it is at most {LEVEL}."
     lacking = f" Not finished on all of them: {', '.join(found.left_out)}." if found.left_out else ""
     caption = (

@@ -11,14 +11,12 @@ from typing import Any
 from ..contract.errors import BadInput, unknown
 from ..store import Store
 from .against import beside_published
+from .comparison import BASELINE
 from .evidence import StoredEvidence
-from .formats import Table, render
+from .formats import FORMATS, Table, render
 from .published import Published
 from .results import COLUMNS, Result, read_results, results_rows
 from .tables import notes, tables
-
-BASELINE = "ce"
-"""What differences are measured from where nothing else is asked for and it is there."""
 
 
 def write_tables(
@@ -33,8 +31,9 @@ def write_tables(
     made, said = all_tables(store, results, baseline, against=against)
     texts = render(made, said)
     store.save_result("results.csv", csv_text(rows))
-    for name in formats:
-        store.save_result(f"table.{name}", texts[name])
+    for name in FORMATS:  # those that are there from before would be of other results
+        if name in formats or store.has_result(f"table.{name}"):
+            store.save_result(f"table.{name}", texts[name])
     return rows, texts["printed"]
 
 

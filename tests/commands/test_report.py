@@ -23,7 +23,7 @@ def test_report_writes_the_figures_asked_for(tmp_path, capsys, monkeypatch):
     finished_sweep(tmp_path)
     status, out, _ = report(capsys, monkeypatch, tmp_path, "--figures", "cost,accuracy-noise", "--formats", "svg,pdf")
     assert status == 0
-    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["cost.pdf", "cost.svg"]
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["captions.md", "cost.pdf", "cost.svg"]
     page, first, *_ = out.splitlines()
     assert page == f"index.html: {tmp_path / 'index.html'}"
     assert first.startswith("accuracy-noise: not applicable to marked,")  # the list's order

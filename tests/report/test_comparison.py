@@ -63,7 +63,7 @@ def test_a_privileged_method_is_outside_the_ranking(clear):
     p = {row[1]: row[-1] for row in table.rows}
     assert p["m1 †"] == ""
     assert isinstance(p["m2"], Bold)
-    assert "Holm's correction for 1 comparison," in table.caption
+    assert "Holm's correction for 1 comparison " in table.caption
     assert "is no competitor" in table.caption
 
 

@@ -63,7 +63,7 @@ def test_the_golden_report_shows_what_it_should():
 
 PAPER = r"""\documentclass{article}
 \usepackage[margin=1cm,paperwidth=60cm]{geometry}
-\usepackage{booktabs}
+\usepackage{booktabs,graphicx}
 \begin{document}
 \input{table}
 \end{document}

@@ -168,11 +168,12 @@ def test_the_headline_in_all_formats_to_the_letter():
     assert texts["tex"] == (
         "\\begin{table}\n\\centering\n"
         f"\\caption{{Test accuracy (\\%): {SETTING}. {caption}}}\n"
+        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
         "\\begin{tabular}{lrrr}\n\\toprule\n"
         " method   &   20 \\% (realised 20.00 \\%) &   networks &   seconds \\\\\n\\midrule\n"
         " ce       &            79.00 (1 of 2) &          1 &      10.0 \\\\\n"
         " a|b      &                    failed &            &           \\\\\n"
-        "\\bottomrule\n\\end{tabular}\n\\end{table}\n" + "".join(f"\n% {note}\n" for note in NOTES)
+        "\\bottomrule\n\\end{tabular}}\n\\end{table}\n" + "".join(f"\n% {note}\n" for note in NOTES)
     )
     html = " ".join(texts["html"].split()).replace("> ", ">").replace(" <", "<")
     assert html.startswith('<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Results</title>')

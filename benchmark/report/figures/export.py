@@ -16,8 +16,9 @@ PIXELS = 3
 def write(store: Store, drawings: Iterable[Drawing | Missing], formats: Sequence[str]) -> Iterator[str]:
     """Writes figures/NAME.* below the folder, one figure after the other; of each, what was written or why it is missing.
 
-    Raises BadInput where there is nowhere to write.
+    Their captions stand in figures/captions.md. Raises BadInput where there is nowhere to write.
     """
+    captions = []
     for drawn in drawings:
         if isinstance(drawn, Missing):
             yield f"{drawn.stem}: not applicable to {drawn.about}: {drawn.reason}"
@@ -26,6 +27,8 @@ def write(store: Store, drawings: Iterable[Drawing | Missing], formats: Sequence
         for name, content in written.items():
             store.save_result(f"figures/{name}", content)
         paths = " ".join(str(store.root / "figures" / name) for name in written)
+        captions.append(f"**{drawn.stem}**: {drawn.figure.title}. {drawn.about}. {drawn.caption}\n")
+        store.save_result("figures/captions.md", "\n".join(captions))
         yield f"{drawn.stem}: {paths}\n  {drawn.about}. {drawn.caption}"
 
 

@@ -85,6 +85,8 @@ class Group:
         for array in wanted:
             if array not in found:
                 raise BadInput(f"runs/{result.key}/{name}.npz is damaged: there is no {array} in it")
+            if not np.isfinite(found[array]).all():
+                raise BadInput(f"runs/{result.key}/{name}.npz is damaged: not all values of its {array} are finite")
         return found
 
     @cached_property

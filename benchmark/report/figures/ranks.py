@@ -16,7 +16,7 @@ LINE, BAR = 15, 6
 
 def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """The methods that are finished on every dataset."""
-    found = ranking(group.results, "ce")
+    found = ranking(group.results)
     if isinstance(found, str):
         raise NotApplicable(found)
     left_out = f" Left out, for want of results: {', '.join(found.left_out)}." if found.left_out else ""

@@ -31,9 +31,8 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
         )
     stages = any((group.store.run(run.key).history().get("stage", np.zeros(1)) > 0).any() for run in group.results)
     anew = " Methods that train in stages begin anew at each." if stages else ""
-    what = "Test accuracy" + (
-        " and the percentage of wrongly labelled training images predicted as labelled" if remembered else ""
-    )
+    watched = " and, of the same 500 wrongly labelled training images (all, if fewer), the percentage predicted as labelled"
+    what = "Test accuracy" + (watched if remembered else "")
     return chart(found, group.coloured(methods)), f"{what} after each epoch, {group.seeds(band=True)}.{absent}{anew}"
 
 

@@ -101,6 +101,14 @@ def test_reliability_bins_hold_all_seeds_and_their_gaps_make_the_calibration_err
     assert reliability.errors(group)["ce"] == pytest.approx(gap, rel=1e-3)
 
 
+@pytest.mark.parametrize(("low", "high", "wanted"), [(40, 210, [50, 100, 200]), (0.3, 0.9, [0.5]), (61, 69, None)])
+def test_an_axis_of_seconds_has_round_numbers_at_any_scale(low: float, high: float, wanted: list[float] | None):
+    ticks = cost._ticks(low, high)
+    assert len(ticks) > 1
+    assert all(low <= tick <= high for tick in ticks)
+    assert set(wanted or ticks) <= set(ticks)
+
+
 def test_wrong_labels_are_told_by_the_reference_labels(sweep: Group):
     group = sweep.hardest()
     rows = flipped.rows(group)
@@ -192,7 +200,8 @@ def test_cost_is_the_mean_training_time(sweep: Group):
 
 
 def test_the_front_has_none_that_another_beats_in_both():
-    assert cost.front([3, 1, 2, 4, 1], [7, 5, 4, 7, 6]) == [4, 0]
+    points = zip((3, 1, 2, 4, 1, 9), (7, 5, 4, 7, 6, 9), (False,) * 5 + (True,), strict=True)
+    assert cost.front([{"seconds": s, "accuracy": a, "told more": t} for s, a, t in points]) == [4, 0]
 
 
 def test_different_machines_are_named(tmp_path: Path):
