@@ -61,11 +61,12 @@ def test_reference_labels_of_ferplus_give_80_percent(root: Path, tmp_path: Path)
     ],
 )
 def test_pretrained_backbones_fine_tune(root: Path, tmp_path: Path, backbone: str, file: str, filled: str) -> None:
-    """Better in two epochs of 1,000 images than the share of the most frequent class, 34 %."""
+    """Four epochs of 2,000 images: 63.7 and 48.5 % when this was written; 34 % from random weights, as the largest class."""
     weights = root / "weights" / f"{file}.safetensors"
     if not (root / "fer2013").is_dir() or not weights.is_file():
         pytest.skip(f"fer2013 or {weights.name} is not below BENCHMARK_DATA")
-    given = {"dataset": "ferplus@1k", "methods": ("ce",), "noise": (0,), "epochs": 2}
+    given = {"dataset": "ferplus@2k", "methods": ("ce",), "noise": (0,), "epochs": 4}
     (row,) = rows(root, tmp_path, **given, backbone=backbone, pretrained=str(weights))
     assert Store(tmp_path).plan()[0].weights_match == filled
-    assert row["acc_last"] > 40
+    assert row["recipe"] == "fine-tune"
+    assert row["acc_last"] > 42
