@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 
 import altair as alt
 import numpy as np
@@ -11,8 +14,6 @@ from numpy.typing import NDArray
 from . import theme
 from .group import Group, NotApplicable, Row, short
 
-COMPARED = ("scn", "dul", "rul")
-"""The methods that the RUL repository compares; a sweep without any shows its first ones."""
 MOST_PANELS = 4
 PERPLEXITY = 30.0
 
@@ -30,10 +31,8 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
             stored[method] = arrays["features"], reference[arrays["index"]]
     if not stored:
         raise NotApplicable("no method of this sweep shows its features")
-    plain = [method for method in stored if method.removesuffix(" †") in COMPARED]
-    chosen = [method for name in COMPARED for method in plain if method.removesuffix(" †") == name] or list(stored)[
-        :MOST_PANELS
-    ]
+    chosen = [method for name in compared() for method in stored if method.removesuffix(" †") == name]
+    chosen = chosen or list(stored)[:MOST_PANELS]
     rows = [
         {"method": method, "class": int(label), "x": short(x), "y": short(y)}
         for method in chosen
@@ -47,6 +46,13 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
         + (f" Features not shown: {', '.join(m for m in stored if m not in chosen)}." if len(chosen) < len(stored) else "")
     )
     return chart(rows, chosen, names), caption + unnamed
+
+
+@cache
+def compared() -> tuple[str, ...]:
+    """The methods of the sweep `features` in scripts/, which are the RUL repository's; without any, a figure shows its first."""
+    sweep = (files("benchmark.scripts") / "features.toml").read_text(encoding="utf-8")
+    return tuple(tomllib.loads(sweep)["sweep"][0]["methods"])
 
 
 def chart(rows: Sequence[Row], methods: Sequence[str], names: Sequence[str]) -> alt.TopLevelMixin:

@@ -1,8 +1,4 @@
-"""How a sweep and its runs lie on disk; nothing else knows.
-
-Every file is written beside its place and moved there whole, so that a reader never sees half of one. A run is finished
-when its metrics.json is there: it is written last.
-"""
+"""One run on disk."""
 
 from __future__ import annotations
 
@@ -10,81 +6,21 @@ import contextlib
 import csv
 import hashlib
 import io
-import json
 import math
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
-from .contract.errors import BadInput
-from .paths import write_whole
-from .record import ModelRecord
-from .spec import RunSpec
-
-T = TypeVar("T")
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-
-
-@cache
-def _checked(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)  # costly to make, and a table reads the metrics of every run
-
-
-def _read_json(path: Path, kind: type[T]) -> T:
-    """The content of a file, of the kind that it must be. Raises BadInput."""
-    try:
-        content: T = _checked(kind).validate_json(_read_text(path))  # type: ignore[arg-type]  # a type is hashable
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{path} is damaged: {f'{where}: ' if where else ''}{first['msg']}") from None
-    return content
-
-
-def _json(data: Any) -> bytes:
-    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _npz(arrays: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: array for name, array in arrays.items() if array is not None})
-    return buffer.getvalue()
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """A run of a grid, with what is known of it before it is done: a line of grid.json."""
-
-    spec: RunSpec
-    key: str
-    noise_sha256: str
-    weights_sha256: str | None
-    dataset_sha256: str
-    code: str  #: fingerprint of the method's
-    protocol: int
-    realised: float  #: the noise's realised rate, a fraction
-    imbalance: float  #: images of the test set's most frequent class over those of its rarest
-    privilege: tuple[str, ...]  #: what the method knows beyond the given labels
-    weights_match: str | None  #: how much of the backbone the pretrained weights fill: `72 of 74 tensors`
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        return {f.name: getattr(self, f.name) for f in fields(PlannedRun)} | {"spec": self.spec.to_dict()}
+from ..contract.errors import BadInput
+from ..paths import write_whole
+from ..record import ModelRecord
+from ..spec import RunSpec
+from .files import as_json, npz, read_json
 
 
 class RunFolder:
@@ -108,15 +44,15 @@ class RunFolder:
 
     def begin(self, spec: RunSpec, environment: Mapping[str, Any]) -> None:
         """What is to be run, and on what; a failure of an earlier try is forgotten."""
-        write_whole(self.path / "spec.json", _json(spec.to_dict()))
-        write_whole(self.path / "environment.json", _json(environment))
+        write_whole(self.path / "spec.json", as_json(spec.to_dict()))
+        write_whole(self.path / "environment.json", as_json(environment))
         (self.path / "failure.json").unlink(missing_ok=True)
         if self.checkpoint() is None:
             (self.path / "history.csv").unlink(missing_ok=True)
 
     def spec(self) -> RunSpec:
         """The run's spec as stored."""
-        return _read_json(self.path / "spec.json", RunSpec)
+        return read_json(self.path / "spec.json", RunSpec)
 
     def save_checkpoint(self, content: bytes) -> None:
         """Replaces the checkpoint."""
@@ -135,7 +71,7 @@ class RunFolder:
 
     def save_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """predictions.npz or features.npz; arrays that are None are left out."""
-        write_whole(self.path / f"{name}.npz", _npz(arrays))
+        write_whole(self.path / f"{name}.npz", npz(arrays))
 
     def has(self, name: str) -> bool:
         """Whether there is a predictions.npz or features.npz."""
@@ -155,14 +91,14 @@ class RunFolder:
     def save_model(self, weights: bytes, record: ModelRecord) -> None:
         """The trained model: its weights as safetensors, and what else it takes to build it."""
         write_whole(self.path / "model.safetensors", weights)
-        write_whole(self.path / "model.json", _json(record.to_dict()))
+        write_whole(self.path / "model.json", as_json(record.to_dict()))
 
     def model(self) -> tuple[bytes, ModelRecord]:
         """The trained model as stored, also where it was exported to. Raises BadInput, which says what is lacking."""
         record, weights = self.path / "model.json", self.path / "model.safetensors"
         if not record.is_file():
             raise BadInput(f"{self.path}: {self._without_model()}")
-        found = _read_json(record, ModelRecord)
+        found = read_json(record, ModelRecord)
         try:
             content = weights.read_bytes()
         except OSError as error:
@@ -188,12 +124,12 @@ class RunFolder:
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Declares the run finished; the checkpoint has served."""
-        write_whole(self.path / "metrics.json", _json(metrics))
+        write_whole(self.path / "metrics.json", as_json(metrics))
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def fail(self, reason: str, details: str) -> None:
         """Records why the run failed; its checkpoint goes, because what led to the failure is in it."""
-        write_whole(self.path / "failure.json", _json({"error": reason, "details": details}))
+        write_whole(self.path / "failure.json", as_json({"error": reason, "details": details}))
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def discard(self) -> None:
@@ -204,7 +140,7 @@ class RunFolder:
 
     def metrics(self) -> dict[str, float | None]:
         """metrics.json of a finished run."""
-        metrics = _read_json(self.path / "metrics.json", dict[str, float | None])
+        metrics = read_json(self.path / "metrics.json", dict[str, float | None])
         for name in ("acc_last", "train_seconds"):
             if metrics.get(name) is None:
                 raise BadInput(f"{self.path / 'metrics.json'} is damaged: there is no {name} in it")
@@ -218,7 +154,7 @@ class RunFolder:
 
         Kept in test_right.npy once it has been asked for: reading all logits again would take a table of many runs minutes.
         """
-        from .score import mistakes
+        from ..score import mistakes
 
         kept, predictions = self.path / "test_right.npy", self.path / "predictions.npz"
         try:
@@ -251,11 +187,11 @@ class RunFolder:
 
     def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""
-        return _read_json(self.path / "failure.json", dict[str, str])
+        return read_json(self.path / "failure.json", dict[str, str])
 
     def environment(self) -> dict[str, Any]:
         """environment.json: the machine and versions that the run was made with."""
-        return _read_json(self.path / "environment.json", dict[str, Any])
+        return read_json(self.path / "environment.json", dict[str, Any])
 
     def history(self) -> dict[str, NDArray[np.float64]]:
         """The epochs (E,) by column, NaN where nothing stands. Raises BadInput where one is no number."""
@@ -273,86 +209,3 @@ class RunFolder:
                 return list(csv.DictReader(file))
         except FileNotFoundError:
             return []
-
-
-RESULTS = ("results.csv", "table.md", "table.csv", "table.tex", "table.html")
-"""What is made from the finished runs, again at each run."""
-
-
-class Store:
-    """One output folder."""
-
-    def __init__(self, root: Path):
-        self.root = root
-
-    def check_writable(self) -> None:
-        """Raises BadInput where nothing can be written; leaves no trace."""
-        above = self.root
-        try:
-            while not above.exists():
-                above = above.parent
-            if self.root.is_symlink() and not self.root.exists():
-                raise BadInput(f"--out {self.root}: it is a link to nothing")
-            if self.root.exists() and not self.root.is_dir():
-                raise BadInput(f"--out {self.root}: it is a file")
-            if not above.is_dir():
-                raise BadInput(f"--out {self.root}: {above} is a file")
-            for name, is_folder in (("noise", True), ("runs", True), ("sweep.toml", False), ("grid.json", False)):
-                path = self.root / name
-                if path.exists() and not (path.is_dir() if is_folder else path.is_file()):
-                    raise BadInput(f"--out {self.root}: {path} is in the way")
-            if not any((self.root / name).exists() for name in ("sweep.toml", "grid.json")):
-                for path in (self.root / name for name in RESULTS):
-                    if path.exists():
-                        raise BadInput(
-                            f"--out {self.root}: {path} would be overwritten, and is of no sweep (there is no sweep.toml)"
-                        )
-            with tempfile.TemporaryFile(dir=above):
-                pass
-        except OSError as error:
-            raise BadInput(f"--out {self.root}: it cannot be written ({error.strerror})") from None
-
-    def run(self, key: str) -> RunFolder:
-        """The folder of one run."""
-        return RunFolder(self.root / "runs" / key)
-
-    def save_noise(self, sha256: str, content: bytes) -> None:
-        """Keeps a noise artefact under its name."""
-        write_whole(self.noise_path(sha256), content)
-
-    def noise_path(self, sha256: str) -> Path:
-        """Where the artefact of that name lies."""
-        return self.root / "noise" / f"{sha256}.npz"
-
-    def sweep_text(self) -> str | None:
-        """sweep.toml, where there is one."""
-        path = self.root / "sweep.toml"
-        return _read_text(path) if path.is_file() else None
-
-    def save_sweep(self, text: str) -> None:
-        """Replaces sweep.toml."""
-        write_whole(self.root / "sweep.toml", text.encode())
-
-    def save_plan(self, runs: Iterable[PlannedRun]) -> None:
-        """Keeps the whole grid in order, so that tables can show what is missing."""
-        write_whole(self.root / "grid.json", _json([run.to_dict() for run in runs]))
-
-    def plan(self, *, needed: bool = True) -> list[PlannedRun]:
-        """The whole grid in order. Raises BadInput where the folder holds no sweep, unless none is `needed`."""
-        path = self.root / "grid.json"
-        if not path.is_file():
-            if not needed:
-                return []
-            raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
-        return _read_json(path, list[PlannedRun])
-
-    def has_result(self, name: str) -> bool:
-        """Whether there is a table of that name."""
-        return (self.root / name).is_file()
-
-    def save_result(self, name: str, content: str | bytes) -> None:
-        """results.csv, a table, or a figure (`figures/NAME`). Raises BadInput."""
-        try:
-            write_whole(self.root / name, content.encode() if isinstance(content, str) else content)
-        except OSError as error:
-            raise BadInput(f"{self.root / name} cannot be written ({error.strerror})") from None

@@ -1,0 +1,10 @@
+"""How a sweep and its runs lie on disk; nothing else knows.
+
+Every file is written beside its place and moved there whole, so that a reader never sees half of one. A run is finished
+when its metrics.json is there: it is written last.
+"""
+
+from .folder import PlannedRun, Store
+from .run import RunFolder
+
+__all__ = ["PlannedRun", "RunFolder", "Store"]

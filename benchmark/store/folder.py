@@ -1,0 +1,119 @@
+"""One output folder: its sweep, the plan of its runs, and what is made from those that are finished."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..contract.errors import BadInput
+from ..paths import write_whole
+from ..spec import RunSpec
+from .files import as_json, read_json, read_text
+from .run import RunFolder
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a grid, with what is known of it before it is done: a line of grid.json."""
+
+    spec: RunSpec
+    key: str
+    noise_sha256: str
+    weights_sha256: str | None
+    dataset_sha256: str
+    code: str  #: fingerprint of the method's
+    protocol: int
+    realised: float  #: the noise's realised rate, a fraction
+    imbalance: float  #: images of the test set's most frequent class over those of its rarest
+    privilege: tuple[str, ...]  #: what the method knows beyond the given labels
+    weights_match: str | None  #: how much of the backbone the pretrained weights fill: `72 of 74 tensors`
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {f.name: getattr(self, f.name) for f in fields(PlannedRun)} | {"spec": self.spec.to_dict()}
+
+
+RESULTS = ("results.csv", "table.md", "table.csv", "table.tex", "table.html")
+"""What is made from the finished runs, again at each run."""
+
+
+class Store:
+    """One output folder."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def check_writable(self) -> None:
+        """Raises BadInput where nothing can be written; leaves no trace."""
+        above = self.root
+        try:
+            while not above.exists():
+                above = above.parent
+            if self.root.is_symlink() and not self.root.exists():
+                raise BadInput(f"--out {self.root}: it is a link to nothing")
+            if self.root.exists() and not self.root.is_dir():
+                raise BadInput(f"--out {self.root}: it is a file")
+            if not above.is_dir():
+                raise BadInput(f"--out {self.root}: {above} is a file")
+            for name, is_folder in (("noise", True), ("runs", True), ("sweep.toml", False), ("grid.json", False)):
+                path = self.root / name
+                if path.exists() and not (path.is_dir() if is_folder else path.is_file()):
+                    raise BadInput(f"--out {self.root}: {path} is in the way")
+            if not any((self.root / name).exists() for name in ("sweep.toml", "grid.json")):
+                for path in (self.root / name for name in RESULTS):
+                    if path.exists():
+                        raise BadInput(
+                            f"--out {self.root}: {path} would be overwritten, and is of no sweep (there is no sweep.toml)"
+                        )
+            with tempfile.TemporaryFile(dir=above):
+                pass
+        except OSError as error:
+            raise BadInput(f"--out {self.root}: it cannot be written ({error.strerror})") from None
+
+    def run(self, key: str) -> RunFolder:
+        """The folder of one run."""
+        return RunFolder(self.root / "runs" / key)
+
+    def save_noise(self, sha256: str, content: bytes) -> None:
+        """Keeps a noise artefact under its name."""
+        write_whole(self.noise_path(sha256), content)
+
+    def noise_path(self, sha256: str) -> Path:
+        """Where the artefact of that name lies."""
+        return self.root / "noise" / f"{sha256}.npz"
+
+    def sweep_text(self) -> str | None:
+        """sweep.toml, where there is one."""
+        path = self.root / "sweep.toml"
+        return read_text(path) if path.is_file() else None
+
+    def save_sweep(self, text: str) -> None:
+        """Replaces sweep.toml."""
+        write_whole(self.root / "sweep.toml", text.encode())
+
+    def save_plan(self, runs: Iterable[PlannedRun]) -> None:
+        """Keeps the whole grid in order, so that tables can show what is missing."""
+        write_whole(self.root / "grid.json", as_json([run.to_dict() for run in runs]))
+
+    def plan(self, *, needed: bool = True) -> list[PlannedRun]:
+        """The whole grid in order. Raises BadInput where the folder holds no sweep, unless none is `needed`."""
+        path = self.root / "grid.json"
+        if not path.is_file():
+            if not needed:
+                return []
+            raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
+        return read_json(path, list[PlannedRun])
+
+    def has_result(self, name: str) -> bool:
+        """Whether there is a table of that name."""
+        return (self.root / name).is_file()
+
+    def save_result(self, name: str, content: str | bytes) -> None:
+        """results.csv, a table, or a figure (`figures/NAME`). Raises BadInput."""
+        try:
+            write_whole(self.root / name, content.encode() if isinstance(content, str) else content)
+        except OSError as error:
+            raise BadInput(f"{self.root / name} cannot be written ({error.strerror})") from None
