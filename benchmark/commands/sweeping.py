@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ..words import counted
 from .arguments import as_json_text
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def carry_out(
 
 def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], settings: Settings, *, as_json: bool) -> None:
     from ..store import Store
-    from ..sweep.progress import counted, run_label
+    from ..sweep.progress import run_label
     from ..sweep.run import shard, wanted
 
     everything = []

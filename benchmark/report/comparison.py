@@ -12,6 +12,7 @@ import numpy as np
 
 from ..score.arrays import Doubles
 from ..score.statistics import Difference, holm, paired_difference, resample_images
+from ..words import counted
 from .evidence import Evidence
 from .grouping import grouped, method_of, noise_of
 from .results import Result
@@ -137,7 +138,7 @@ def best_of(pairs: Pairs) -> Best:
     how = (
         f"(pairs of runs, test images drawn again by bootstrap and seeds by Student's law, p at most {LEVEL} after Holm's "
         "correction for "
-        f"{_counted(len(tested), 'comparison')}: every two methods of a column)"
+        f"{counted(len(tested), 'comparison')}: every two methods of a column)"
     )
     caption = (
         f" Bold: not significantly worse than the column's best {how}; a column where none is worse has nothing bold."
@@ -179,7 +180,3 @@ def against(pairs: Pairs, baseline: Key) -> list[Against]:
     adjusted = holm([difference.p_value for _, method, difference in beside if method in pairs.competitors])
     p = dict(zip(ranked, map(float, adjusted), strict=True))
     return [Against(noise, method, difference, p.get((noise, method))) for noise, method, difference in beside]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

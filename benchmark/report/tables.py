@@ -9,6 +9,7 @@ import numpy as np
 
 from ..contract.privilege import PRIVILEGES
 from ..score.statistics import t_interval
+from ..words import counted
 from .comparison import LEVEL, Against, Pairs, against, best_of
 from .evidence import Evidence
 from .formats import Bold, Cell, Table
@@ -120,7 +121,7 @@ def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str
     caption = (
         "Means over the seeds with their 95 % t-intervals; differences in points over the seeds that both methods have, with "
         "95 % intervals and p values of pairs of runs, test images drawn again by bootstrap and seeds by Student's law. Each "
-        f"interval holds by itself. p is after Holm's correction for {count} comparison{'' if count == 1 else 's'} (a table "
+        f"interval holds by itself. p is after Holm's correction for {counted(count, 'comparison')} (a table "
         "above that compares every two methods of a column corrects for more), bold where it is at most "
         f"{LEVEL}.{_told_more(group)}"
     )

@@ -14,12 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..store import Store
+from ..words import counted
 from .plan import Job
-
-
-def counted(number: int, what: str) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def run_label(job: Job) -> str:

@@ -15,8 +15,9 @@ import tomli_w
 
 from ..contract.errors import BadInput
 from ..store import PlannedRun, Store
+from ..words import counted
 from .plan import Job, Plan, named, plan
-from .progress import Progress, counted
+from .progress import Progress
 from .sweep import Sweep, checked_sweep
 
 MUST_AGREE = ("recipe", "epochs", "batch_size", "validation", "precision")

@@ -3,18 +3,16 @@
 import hashlib
 import os
 import pickle
-import tarfile
 import zipfile
 from pathlib import Path
 
+import cifar
 import numpy as np
 import pytest
 import torch
-from mirror import mirror, sha256
 from refusal import refusal
 
 from benchmark.contract import BadInput
-from benchmark.datasets._download import Remote
 from benchmark.datasets._pickle import load_arrays
 from benchmark.datasets.cifar10 import CIFAR10, CLASSES, HUMAN
 
@@ -159,34 +157,11 @@ def test_a_missing_python_file_is_named(python_root):
 
 
 def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetched(root, tmp_path_factory, monkeypatch):
-    empty, published = tmp_path_factory.mktemp("root"), root / "published"
-    published.mkdir()
-    with tarfile.open(empty / "cifar-10-binary.tar.gz", "w:gz") as tar:
-        tar.add(root / CIFAR10.binary, CIFAR10.binary)
-    (root / "cifar-n/CIFAR-10_human.pt").rename(published / "human.pt")
-    digest = sha256(empty / "cifar-10-binary.tar.gz")
-    monkeypatch.setattr(
-        CIFAR10, "archives", (CIFAR10.archives[1], Remote("cifar-10-binary.tar.gz", ("http://127.0.0.1:9",), digest))
-    )
-    with mirror(published) as address:
-        digest = sha256(published / "human.pt")
-        people = (
-            Remote("cifar-n/CIFAR-10_human.pt", (f"{address}/human.pt",), digest),
-            Remote("other", (f"{address}/other",), digest),
-        )
-        monkeypatch.setattr(CIFAR10, "people", people)
-        (line,) = cifar10(empty).download()
-    assert line.startswith("going on without it: other could not be fetched")
-    assert cifar10(empty).read().human_labels
-    assert not list(cifar10(empty).findings())
+    cifar.brings_what_it_can(CIFAR10, root, tmp_path_factory.mktemp("root"), monkeypatch)
 
 
 def test_no_archive_and_no_mirror_end_in_one_line(tmp_path, monkeypatch):
-    nobody = Remote("cifar-10-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "0")
-    monkeypatch.setattr(CIFAR10, "archives", (nobody, nobody))
-    with pytest.raises(BadInput, match=r"cifar-10-python.tar.gz could not be fetched into .*; http://127.0.0.1:9/a.tar.gz: "):
-        cifar10(tmp_path).download()
-    assert not list(tmp_path.iterdir())
+    cifar.says_why_it_cannot(CIFAR10, tmp_path, monkeypatch)
 
 
 # Bad input

@@ -3,17 +3,15 @@
 import hashlib
 import os
 import pickle
-import tarfile
 from pathlib import Path
 
+import cifar
 import numpy as np
 import pytest
 import torch
-from mirror import mirror, sha256
 from refusal import refusal
 
 from benchmark.contract import BadInput
-from benchmark.datasets._download import Remote
 from benchmark.datasets._pickle import load_arrays
 from benchmark.datasets.cifar100 import CIFAR100, CLASSES, COARSE, SUPERCLASSES
 
@@ -162,34 +160,11 @@ def test_a_python_file_that_is_damaged_or_missing_is_named(python_root, name):
 
 
 def test_an_archive_below_the_data_root_is_unpacked_and_what_people_said_is_fetched(root, tmp_path_factory, monkeypatch):
-    empty, published = tmp_path_factory.mktemp("root"), root / "published"
-    published.mkdir()
-    with tarfile.open(empty / "cifar-100-binary.tar.gz", "w:gz") as tar:
-        tar.add(root / CIFAR100.binary, CIFAR100.binary)
-    (root / "cifar-n/CIFAR-100_human.pt").rename(published / "human.pt")
-    digest = sha256(empty / "cifar-100-binary.tar.gz")
-    monkeypatch.setattr(
-        CIFAR100, "archives", (CIFAR100.archives[1], Remote("cifar-100-binary.tar.gz", ("http://127.0.0.1:9",), digest))
-    )
-    with mirror(published) as address:
-        digest = sha256(published / "human.pt")
-        people = (
-            Remote("cifar-n/CIFAR-100_human.pt", (f"{address}/human.pt",), digest),
-            Remote("other", (f"{address}/other",), digest),
-        )
-        monkeypatch.setattr(CIFAR100, "people", people)
-        (line,) = cifar100(empty).download()
-    assert line.startswith("going on without it: other could not be fetched")
-    assert cifar100(empty).read().human_labels
-    assert not list(cifar100(empty).findings())
+    cifar.brings_what_it_can(CIFAR100, root, tmp_path_factory.mktemp("root"), monkeypatch)
 
 
 def test_no_archive_and_no_mirror_end_in_one_line(tmp_path, monkeypatch):
-    nobody = Remote("cifar-100-python.tar.gz", ("http://127.0.0.1:9/a.tar.gz",), "0")
-    monkeypatch.setattr(CIFAR100, "archives", (nobody, nobody))
-    with pytest.raises(BadInput, match=r"cifar-100-python.tar.gz could not be fetched into .*; http://127.0.0.1:9/a.tar.gz: "):
-        cifar100(tmp_path).download()
-    assert not list(tmp_path.iterdir())
+    cifar.says_why_it_cannot(CIFAR100, tmp_path, monkeypatch)
 
 
 # Bad input

@@ -50,7 +50,7 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
 
 @cache
 def compared() -> tuple[str, ...]:
-    """The methods of the sweep `features` in scripts/, which are the RUL repository's; without any, a figure shows its first."""
+    """The methods of the sweep `features` in scripts/, as in the RUL repository; without any, a figure shows its first."""
     sweep = (files("benchmark.scripts") / "features.toml").read_text(encoding="utf-8")
     return tuple(tomllib.loads(sweep)["sweep"][0]["methods"])
 

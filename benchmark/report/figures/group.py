@@ -17,7 +17,7 @@ from ...contract.errors import BadInput
 from ...data import Prepared, load
 from ...noise.artefact import Noise, read_artefact
 from ...store import Store
-from ..grouping import grouped, method_title, noise_of, noise_title, setting_of, setting_title
+from ..grouping import by_noise, grouped, method_title, noise_of, noise_title, setting_of, setting_title
 from ..results import Result
 
 OVERLAID = 8
@@ -50,7 +50,7 @@ class Group:
 
     def noises(self) -> list[Group]:
         """The group cut by noise, rates rising."""
-        return [replace(self, results=members) for members in grouped(rising(self.results), noise_of).values()]
+        return [replace(self, results=members) for members in grouped(by_noise(self.results), noise_of).values()]
 
     def hardest(self) -> Group:
         """The runs of the noise with the highest realised rate."""
@@ -128,17 +128,11 @@ def across_datasets(store: Store, results: Sequence[Result]) -> Iterator[Group]:
 
 
 def _groups(store: Store, results: Sequence[Result], by: Callable[[Result], tuple[object, ...]]) -> Iterator[Group]:
-    for which, members in grouped(rising(results), by).items():
+    for which, members in grouped(by_noise(results), by).items():
         methods = list(dict.fromkeys(method_title(result) for result in results if by(result) == which))
         finished = [result for result in members if result.status == "finished"]
         if finished:
             yield Group(store, finished, methods)
-
-
-def rising(results: Sequence[Result]) -> list[Result]:
-    """Kinds of noise as they came, their rates rising, whatever sweep brought which."""
-    kinds = list(dict.fromkeys(result.spec.noise_kind for result in results))
-    return sorted(results, key=lambda result: (kinds.index(result.spec.noise_kind), result.spec.noise_rate or 0))
 
 
 def mean_and_band(values: Sequence[NDArray[np.float64]] | NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
