@@ -82,6 +82,7 @@ class FERPlus(Dataset):
     """Seven or eight facial expressions, 48×48 grey, with ten votes an image."""
 
     name = "ferplus"
+    images_of = "fer2013"
     card = Card(
         summary="FER+: FER2013's 35,887 faces with seven or eight expressions, 48×48 grey, 28,709 train, 3,589 public and "
         "3,589 private test, with ten votes an image; noise kind human is FER2013's own labels",

@@ -103,6 +103,7 @@ def finished_sweep(
                         code="code",
                         protocol=1,
                         realised=noise.realised,
+                        images_of=spec.dataset.name,
                         imbalance=1.0,
                         privilege=tuple(changes.get("privilege", {}).get(method, ())),
                         weights_match=None,

@@ -46,6 +46,7 @@ def result(
         code="code",
         protocol=1,
         realised=rate if realised is None else realised,
+        images_of=spec.dataset.name,
         imbalance=imbalance,
         privilege=privilege,
         status=status,

@@ -108,6 +108,7 @@ class Dataset(ABC):
     name: ClassVar[str]
     card: ClassVar[Card]
     Config: ClassVar[type] = NoOptions  #: a frozen dataclass of options, set with `--set NAME.OPTION=VALUE`
+    images_of: ClassVar[str | None] = None  #: the dataset that shows the same images, where they are another's
     flip_keeps_label: ClassVar[bool] = True  #: whether a mirrored image still shows its class (digits do not)
 
     def __init__(self, config: Any, root: Path | None):

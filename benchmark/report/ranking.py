@@ -23,7 +23,7 @@ class Ranking:
     """What a critical-difference diagram shows."""
 
     methods: tuple[str, ...]
-    datasets: tuple[str, ...]
+    datasets: tuple[str, ...]  #: the blocks; datasets of the same images (`ferplus` and `fer2013`) are one
     accuracy: Doubles  #: (datasets, methods), in percent: the mean over a dataset's noises and seeds
     ranks: Doubles  #: (methods,), average ranks; 1 is the best
     friedman: float  #: p that all methods rank alike
@@ -44,15 +44,15 @@ class Ranking:
 def ranking(results: Sequence[Result], baseline: str = BASELINE) -> Ranking | str:
     """Ranks the competitors of runs that differ in dataset, noise, method and seed; or says why it does not.
 
-    A block is a dataset. Its seeds, noises, rates and subsets show the same images and are no blocks of their own: a method has
-    one value in each, the mean over all of the dataset's columns.
+    A block is a dataset. Its seeds, noises, rates and subsets show the same images and are no blocks of their own, nor are other
+    labels for them (`ferplus` judges the images of `fer2013`): a method has one value in each, the mean over all of its columns.
     """
     competing = [run for run in results if not run.privilege]
-    blocks = grouped([run for run in competing if values_of([run], "acc_last")], lambda run: (run.spec.dataset.name,))
+    blocks = grouped([run for run in competing if values_of([run], "acc_last")], lambda run: (run.images_of,))
     if len(blocks) < LEAST_BLOCKS:
         return (
             f"Methods are not ranked: average ranks want at least {LEAST_BLOCKS} datasets, and there "
-            f"{'is' if len(blocks) == 1 else 'are'} {len(blocks)} (seeds and noises of one dataset are not independent)."
+            f"{'is' if len(blocks) == 1 else 'are'} {len(blocks)} (seeds, noises and other labels of the same images are not independent)."
         )
     everyone = list(dict.fromkeys(method_of(run) for run in competing))
     columns = {name: grouped(runs, lambda run: (run.spec.dataset.label, *noise_of(run))) for name, runs in blocks.items()}

@@ -27,6 +27,7 @@ class PlannedRun:
     code: str  #: fingerprint of the method's
     protocol: int
     realised: float  #: the noise's realised rate, a fraction
+    images_of: str  #: the dataset that first showed these images, mostly the run's own
     imbalance: float  #: images of the test set's most frequent class over those of its rarest
     privilege: tuple[str, ...]  #: what the method knows beyond the given labels
     weights_match: str | None  #: how much of the backbone the pretrained weights fill: `72 of 74 tensors`

@@ -108,6 +108,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 code=codes[spec.method],
                 protocol=PROTOCOL,
                 realised=noise.realised,
+                images_of=plugins.datasets[dataset.name].images_of or dataset.name,
                 imbalance=imbalance,
                 privilege=plugins.methods[spec.method].privilege,
                 weights_match=match.share if match else None,

@@ -42,7 +42,19 @@ def test_seeds_noises_and_subsets_of_one_dataset_are_no_blocks():
         for size in range(100, 800, 100)
     ]
     said = ranking(runs, "ce")
-    assert "want at least 6 datasets, and there is 1 (seeds and noises of one dataset are not independent)" in said
+    assert (
+        "want at least 6 datasets, and there is 1 (seeds, noises and other labels of the same images are not independent)"
+        in said
+    )
+
+
+def test_other_labels_for_the_same_images_are_one_block_with_them():
+    runs = field(STEADY)
+    judged_again = [dataclasses.replace(run, images_of="set0") if run.spec.dataset.name == "set5" else run for run in runs]
+    assert "there are 5" in ranking(judged_again, "ce")
+    whole = ranking([*judged_again, *field(np.vstack([STEADY, STEADY[:1]]))[-3:]], "ce")
+    assert whole.datasets == tuple(f"set{k}" for k in (0, 1, 2, 3, 4, 6))
+    assert whole.accuracy[0] == pytest.approx((STEADY[0] + STEADY[5]) / 2)
 
 
 def test_a_datasets_value_is_the_mean_over_its_noises_each_the_mean_over_its_seeds():
