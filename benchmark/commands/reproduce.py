@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Option
 
-from ..contract.errors import unknown
+from ..contract.errors import BadInput, unknown
 from .arguments import job_count, merged, path_of, seed_list, shard_of, weights_of, words
 from .options import (
     BackboneName,
@@ -29,6 +30,9 @@ from .options import (
     Weights,
 )
 from .sweeping import carry_out
+
+if TYPE_CHECKING:
+    from ..sweep.sweep import Sweep
 
 SCALES = ("full", "small")
 
@@ -60,7 +64,10 @@ def reproduce(
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
-    """Run a published table's sweeps, and set each number beside the published one."""
+    """Run a published table's sweeps, and set each number beside the published one.
+
+    Datasets that are not there are named with how to get them, and the others go on; the exit status is then 1.
+    """
     from ..report.published import published
     from ..sweep.named import named_sweep, only, small
     from ..sweep.run import Settings
@@ -81,7 +88,27 @@ def reproduce(
         "data_root": None if data_root is None else path_of("--data-root", data_root),
     }
     given = {key: value for key, value in given.items() if value is not None}
-    sweeps = [checked_sweep(merged(entry, given), given) for entry in entries]
+    sweeps, missing = _with_images([checked_sweep(merged(entry, given), given) for entry in entries])
     settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
     folder = Path(path_of("--out", out) if out else f"results/{name}{'-small' if scale == 'small' else ''}")
-    carry_out(sweeps, [folder] * len(sweeps), settings, dry_run=dry_run, as_json=json_, against=published())
+    notes = [f"left out: {name}: {why}" for name, why in missing.items()]
+    carry_out(sweeps, [folder] * len(sweeps), settings, dry_run=dry_run, as_json=json_, against=published(), notes=notes)
+    if missing:
+        raise typer.Exit(1)
+
+
+def _with_images(sweeps: Sequence[Sweep]) -> tuple[list[Sweep], dict[str, str]]:
+    """Those whose images are there, and of the other datasets why not. Raises BadInput where there are none."""
+    from ..contract.registry import load_plugins
+    from ..sweep.inputs import need_images
+
+    here, missing = [], {}
+    for sweep in sweeps:
+        try:
+            need_images(load_plugins(sweep.plugins), sweep)
+            here.append(sweep)
+        except BadInput as error:
+            missing[sweep.dataset] = str(error)
+    if not here:
+        raise BadInput("; ".join(dict.fromkeys(missing.values())))
+    return here, missing

@@ -27,11 +27,12 @@ def carry_out(
     dry_run: bool,
     as_json: bool,
     against: Sequence[Published] = (),
+    notes: Sequence[str] = (),
 ) -> None:
     """Runs sweeps, each into its folder, writes the tables and prints the main ones; with `dry_run`, says what it would do.
 
-    `against`: published numbers to set beside what is measured. Raises BadInput before anything is written, and typer.Exit
-    where runs failed or a user interrupts.
+    `against`: published numbers to set beside what is measured; `notes`: what is told when all is planned.
+    Raises BadInput before anything is written, and typer.Exit where runs failed or a user interrupts.
     """
     from ..report.formats import FORMATS
     from ..report.write import write_tables
@@ -39,10 +40,11 @@ def carry_out(
     from ..sweep.run import plan_sweep, run_sweep
 
     plans: list[tuple[Plan, int]] = []
-    if dry_run or len(sweeps) > 1:  # of several, all are checked before the first is run
+    if dry_run or len(sweeps) > 1 or notes:  # of several, all are checked before the first is run
         for sweep, folder in zip(sweeps, folders, strict=True):
             beside = [planned.sweep for (planned, _), other in zip(plans, folders, strict=False) if other == folder]
             plans.append(plan_sweep(sweep, folder, settings, beside))
+    print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
     if dry_run:
         _show_plans(plans, folders, settings, as_json=as_json)
         return

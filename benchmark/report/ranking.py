@@ -44,15 +44,17 @@ class Ranking:
 def ranking(results: Sequence[Result], baseline: str = BASELINE) -> Ranking | str:
     """Ranks the competitors of runs that differ in dataset, noise, method and seed; or says why it does not.
 
-    A block is a dataset. Its seeds, noises, rates and subsets show the same images and are no blocks of their own, nor are other
-    labels for them (`ferplus` judges the images of `fer2013`): a method has one value in each, the mean over all of its columns.
+    A block is a dataset. Its seeds, noises, rates and subsets show the same images and are no blocks of their own, and neither
+    are other labels for them (`ferplus` judges the images of `fer2013`): a method has one value in each, the mean over all of
+    its columns.
     """
     competing = [run for run in results if not run.privilege]
     blocks = grouped([run for run in competing if values_of([run], "acc_last")], lambda run: (run.images_of,))
     if len(blocks) < LEAST_BLOCKS:
         return (
             f"Methods are not ranked: average ranks want at least {LEAST_BLOCKS} datasets, and there "
-            f"{'is' if len(blocks) == 1 else 'are'} {len(blocks)} (seeds, noises and other labels of the same images are not independent)."
+            f"{'is' if len(blocks) == 1 else 'are'} {len(blocks)} "
+            "(seeds, noises and other labels of the same images are not independent)."
         )
     everyone = list(dict.fromkeys(method_of(run) for run in competing))
     columns = {name: grouped(runs, lambda run: (run.spec.dataset.label, *noise_of(run))) for name, runs in blocks.items()}

@@ -48,6 +48,11 @@ def dataset_of(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[
     return replace(spec, options=changed_options(config)), dataset
 
 
+def need_images(plugins: Plugins, sweep: Sweep) -> None:
+    """Raises BadInput, with how to get it, where a sweep's dataset is not there; reads and decodes nothing."""
+    dataset_of(plugins, sweep.dataset_spec(), data_root(sweep.data_root))[1].sources()
+
+
 def prepared(plugins: Plugins, spec: DatasetSpec, root: Path | None) -> tuple[DatasetSpec, Path, Prepared]:
     """A dataset's spec with checked options, its cache folder and its arrays. Raises BadInput."""
     spec, dataset = dataset_of(plugins, spec, root)

@@ -17,7 +17,7 @@ from ..fingerprint import code_fingerprint
 from ..noise import Noise, source_of
 from ..spec import PROTOCOL, Recipe
 from ..store import PlannedRun
-from .inputs import Noises, Outer, data_root, prepared
+from .inputs import Noises, Outer, data_root, need_images, prepared
 from .sweep import Sweep
 
 ALL = "all"
@@ -77,6 +77,7 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     on = resolve_device(device)
     sweep = sweep.model_copy(update={"precision": resolve_precision(sweep.precision, on), "threads": threads})
     check_backbone(sweep.backbone)
+    need_images(plugins, sweep)  # weights may take minutes to come, or to be waited for in vain
     weights = load_weights(sweep.pretrained, sweep.backbone) if sweep.pretrained else None
     recipes = {name: _recipe(sweep, plugins.methods[name]) for name in sweep.methods}
     dataset, cache, data = prepared(plugins, sweep.dataset_spec(), data_root(sweep.data_root))

@@ -205,6 +205,7 @@ def _pool(jobs: Sequence[Job], root: Path, workers: int, again: bool) -> Iterato
     # process, and whatever ends a run's process would end the sweep.
     with parallel_config("loky", inner_max_num_threads=jobs[0].threads):
         pool = Parallel(n_jobs=max(2, workers), pre_dispatch=workers, batch_size=1, return_as="generator_unordered")
+        root = root.absolute()  # workers outlive a sweep, and with them the working directory they were started in
         yield from pool(delayed(_do)(job, root, again, os.getpid()) for job in jobs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import runpy
@@ -33,6 +34,24 @@ def test_a_table_is_reproduced_into_a_folder_of_its_name(call, shipped, tmp_path
     assert "No published number" in (tmp_path / "results/tiny-noise/table.html").read_text()
     again, out_again, _ = call(*words)
     assert (again, out_again) == (0, out)
+
+
+def test_datasets_that_are_not_there_are_named_and_the_others_go_on(call, shipped, monkeypatch, tmp_path):
+    wanted = {"dataset": "rafdb", "methods": ["ce"], "noise": [20.0], "pretrained": "imagenet"}
+    partly = dataclasses.replace(shipped, entries=(wanted, *shipped.entries))
+    monkeypatch.setattr(named, "named_sweep", lambda name: partly)
+    words = ("reproduce", "tiny-noise", "--methods", "ce", "--backbone", "small", "--scale", "small", "--data-root", tmp_path)
+    status, out, err = call(*words, "--dataset", "rafdb,tiny@48", "--jobs", "1")
+    assert status == 1, err
+    assert err.startswith(f"left out: rafdb@5k: {tmp_path}/raf-basic")
+    assert "[1/1] ce, symmetric 20 %, seed 0: finished" in err
+    assert "tiny@48" in out
+    assert "rafdb" not in (tmp_path / "results/tiny-noise-small/sweep.toml").read_text()
+    monkeypatch.setattr(named, "named_sweep", lambda name: dataclasses.replace(shipped, entries=(wanted,)))
+    status, out, err = call("reproduce", "tiny-noise", "--data-root", tmp_path, "--out", tmp_path / "none")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)  # of its images, not of the weights that nobody could fetch
+    assert "list_patition_label.txt is missing" in err
+    assert not (tmp_path / "none").exists()
 
 
 def test_the_small_scale_has_a_folder_of_its_own_and_is_the_sweep_that_run_would_run(call, shipped, tmp_path):
