@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,8 +29,11 @@ def report(
         bool, Option("--with-images", help="Also put images into the page whose licence does not let everybody print them.")
     ] = False,
 ) -> None:
-    """Write the page of a sweep, DIR/index.html, and its figures, into DIR/figures, as far as its runs have come."""
-    from ..report.figures import FIGURES
+    """Write the page of a sweep, DIR/index.html, and its figures, into DIR/figures, as far as its runs have come.
+
+    What a damaged file stands in the way of is left out and named, and the exit status is then 1.
+    """
+    from ..report.figures import FIGURES, Missing
     from ..report.figures import figures as drawn
     from ..report.figures.export import FORMATS, write
     from ..report.page import NAME, page
@@ -55,3 +59,7 @@ def report(
     print(f"{NAME}: {store.root / NAME}", flush=True)
     for line in write(store, drawings, kinds) if kinds else ():
         print(line, flush=True)
+    if lost := [drawing for drawing in drawings if isinstance(drawing, Missing) and drawing.damaged]:
+        names = ", ".join(dict.fromkeys(drawing.stem for drawing in lost))
+        print(f"left out for want of whole files: {names}; {lost[0].reason}", file=sys.stderr)
+        raise typer.Exit(1)

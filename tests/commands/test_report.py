@@ -95,3 +95,15 @@ def test_the_page_sets_differences_from_the_method_asked_for(tmp_path, capsys, m
         status, _, err = report(capsys, monkeypatch, *words, option, value)
         assert (status, err.count("\n")) == (2, 1)
         assert "did you mean" in err
+
+
+def test_a_damaged_file_costs_figures_and_the_exit_status_says_so(tmp_path, capsys, monkeypatch):
+    store = finished_sweep(tmp_path)
+    (store.run("scn-symmetric-0.3-0").path / "predictions.npz").write_bytes(b"PK nothing")
+    status, out, err = report(capsys, monkeypatch, tmp_path, "--figures", "cost,reliability", "--formats", "svg")
+    assert status == 1
+    assert (tmp_path / "index.html").is_file()
+    assert "cost: " in out
+    assert "reliability: cannot be drawn of" in out
+    assert err.count("\n") == 1
+    assert err.startswith("left out for want of whole files: reliability; ")

@@ -168,5 +168,5 @@ def test_paper_tables_reproduces_each_and_names_what_it_could_not(capsys):
 
     assert reproduced(["--scale", "small"], run) == 2
     assert seen == [["reproduce", name, "--scale", "small"] for name in named.names()]
-    assert capsys.readouterr().out.endswith(f"{len(seen) - 1} of {len(seen)} tables reproduced; not: clean\n")
+    assert capsys.readouterr().out.endswith(f"{len(seen) - 1} of {len(seen)} tables reproduced whole; not: clean\n")
     assert reproduced([], lambda command: 0) == 0

@@ -84,6 +84,7 @@ class Missing:
     about: str
     runs: Sequence[Result]
     reason: str
+    damaged: bool  #: whether it applies, and a file that it needs cannot be used
 
 
 def figures(
@@ -116,7 +117,7 @@ def _draw(figure: Figure, stem: str, group: Group) -> Drawing | Missing:
     try:
         chart, caption = getattr(import_module(f"{__name__}.{module}"), function)(group)
     except (NotApplicable, BadInput) as reason:  # a damaged file costs the figures that need it, and is told
-        return Missing(figure, stem, about, group.results, str(reason))
+        return Missing(figure, stem, about, group.results, str(reason), isinstance(reason, BadInput))
     from . import theme
 
     chart = chart.properties(title=theme.title(figure.title, [about], theme.WIDTH))

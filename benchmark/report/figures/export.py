@@ -21,7 +21,8 @@ def write(store: Store, drawings: Iterable[Drawing | Missing], formats: Sequence
     captions = []
     for drawn in drawings:
         if isinstance(drawn, Missing):
-            yield f"{drawn.stem}: not applicable to {drawn.about}: {drawn.reason}"
+            why = "cannot be drawn of" if drawn.damaged else "not applicable to"
+            yield f"{drawn.stem}: {why} {drawn.about}: {drawn.reason}"
             continue
         written = files(drawn, formats)
         for name, content in written.items():
