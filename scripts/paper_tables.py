@@ -25,7 +25,8 @@ def reproduced(words: Sequence[str], run: Callable[[Sequence[str]], int] = subpr
             return 130
     failed = {name: status for name, status in statuses.items() if status}
     print(
-        f"{len(statuses) - len(failed)} of {len(statuses)} tables reproduced whole" + (f"; not: {', '.join(failed)}" * bool(failed))
+        f"{len(statuses) - len(failed)} of {len(statuses)} tables reproduced whole"
+        + (f"; not: {', '.join(failed)}" * bool(failed))
     )
     return next(reversed(failed.values()), 0)
 

@@ -25,9 +25,14 @@ GREY = "#999999"
 PERCENT = [-5, 105]
 """The domain of percentages with air for marks at its ends, which would push the panels' titles out of line."""
 
-LIGHT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#8C6D31")
-"""Okabe and Ito's, but for their yellow, which white paper swallows, and their black, which is the text's."""
-DARK_COLOURS = ("#56B4E9", "#FF8F45", "#2BC49A", "#E79AC6", "#F0CF4A", "#9D8CFF", "#D9D9D9", "#C9A06C")
+LIGHT_COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#8C6D31", "#6A3D9A", "#8B0000",
+)  # fmt: skip
+"""Ten, as CIFAR-10 has classes: Okabe and Ito's, but for their yellow, which white paper swallows, and their black, which is
+the text's."""
+DARK_COLOURS = (
+    "#56B4E9", "#FF8F45", "#2BC49A", "#E79AC6", "#F0CF4A", "#9D8CFF", "#D9D9D9", "#C9A06C", "#B5E655", "#FF6B6B",
+)  # fmt: skip
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3], [10, 3], [6, 2, 2, 2, 2, 2])
 
