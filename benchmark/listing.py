@@ -56,11 +56,12 @@ def noises(plugins: Sequence[str] = ()) -> Rows:
 
 
 def backbones(plugins: Sequence[str] = ()) -> Rows:
-    """The default backbones, and every model that timm knows."""
-    from .train.backbones import SHOWN, known_backbones
+    """Our own backbones, and every model that timm and torchvision know."""
+    from .train.backbones import SHOWN, TORCHVISION, known_backbones
 
-    timm_models = [name for name in known_backbones() if name not in SHOWN]
-    return [*(_row(name, text) for name, text in SHOWN.items()), *(_row(name, "timm") for name in timm_models)], {}
+    others = [name for name in known_backbones() if name not in SHOWN]
+    rows = [_row(name, "torchvision" if name.startswith(TORCHVISION) else "timm") for name in others]
+    return [*(_row(name, text) for name, text in SHOWN.items()), *rows], {}
 
 
 def sweeps(plugins: Sequence[str] = ()) -> Rows:

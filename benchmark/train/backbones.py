@@ -16,11 +16,16 @@ from .dlib import MEAN as DLIB_MEAN
 from .dlib import SIDE as DLIB_SIDE
 from .dlib import STD as DLIB_STD
 from .dlib import DlibResNet
+from .residual import FOR_32_PX, ResNet, small
 
 SMALL, DLIB, TORCHVISION = "small", "dlib-resnet29", "torchvision/"
 SHOWN = {
     SMALL: "residual network for 32 to 64 px images, 1.2 M parameters: the default",
     "resnet18": "ResNet-18 as in the RUL and SCN code (timm)",
+    "cifar-resnet18": "ResNet-18 for 32 px images: a 3x3 stem and no max-pooling",
+    "cifar-resnet34": "ResNet-34 likewise, as in ELR's code",
+    "preact-resnet18": "PreAct ResNet-18 for 32 px images, as in DivideMix's code",
+    "wrn-28-10": "Wide ResNet-28-10 for 32 px images, as in Uncertainty Baselines",
     DLIB: "dlib's face network of 29 convolutions, 5.6 M parameters, for which --pretrained dlib-face has weights",
 }
 
@@ -41,7 +46,7 @@ def known_backbones() -> list[str]:
     """Every name that `--backbone` takes."""
     import timm
 
-    return [SMALL, DLIB, *timm.list_models(), *torchvision_backbones()]
+    return [SMALL, DLIB, *FOR_32_PX, *timm.list_models(), *torchvision_backbones()]
 
 
 def torchvision_backbones() -> list[str]:
@@ -80,7 +85,9 @@ def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str,
 
 def _network(name: str, image_shape: tuple[int, int, int]) -> Network:
     if name == SMALL:
-        return SmallResNet(image_shape)
+        return small(image_shape)
+    if name in FOR_32_PX:
+        return FOR_32_PX[name](image_shape)
     if name == DLIB:
         return DlibResNet()
     if name.startswith(TORCHVISION):
@@ -122,46 +129,6 @@ class PrecisionBackbone(Backbone):
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             maps: Tensor = self.net(images)
         return maps.float()
-
-
-class Block(nn.Module):
-    """Two 3x3 convolutions with a shortcut (He et al. 2016); the first may halve the map."""
-
-    def __init__(self, width_in: int, width: int, stride: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        same = stride == 1 and width_in == width
-        self.shortcut = (
-            nn.Identity() if same else nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x), inplace=True)
-
-
-class SmallResNet(nn.Module):
-    """The default backbone: a 3x3 stem, which halves images over 32 px, and four residual blocks; three halve the map."""
-
-    def __init__(self, image_shape: tuple[int, int, int], widths: tuple[int, ...] = (24, 48, 96, 192)):
-        super().__init__()
-        C, H, W = image_shape
-        stride = 2 if max(H, W) > 32 else 1
-        self.stem = nn.Sequential(
-            nn.Conv2d(C, widths[0], 3, stride, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
-        )
-        self.stages = nn.Sequential(
-            *[Block(a, b, 1 if k == 0 else 2) for k, (a, b) in enumerate(zip((widths[0], *widths), widths, strict=False))]
-        )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.stages(self.stem(images))  # type: ignore[no-any-return]
 
 
 class TorchvisionMap(nn.Module):
@@ -226,5 +193,5 @@ class TimmMap(nn.Module):
         return out if out.ndim == 4 else out[:, :, None, None]
 
 
-Network = SmallResNet | DlibResNet | TimmMap | TorchvisionMap
+Network = ResNet | DlibResNet | TimmMap | TorchvisionMap
 """Images (B, C, H, W) to a map (B, D, h, w), with `stages`."""

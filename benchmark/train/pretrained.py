@@ -19,6 +19,7 @@ from ..contract.errors import BadInput, need_file
 from ..spec import NAMED_WEIGHTS
 from .backbones import AS_IT_IS, DLIB, SMALL, TORCHVISION, Input, own_input
 from .dlib import read_dat
+from .residual import FOR_32_PX
 
 IMAGENET, DLIB_FACE = NAMED_WEIGHTS
 
@@ -76,7 +77,7 @@ def colour_statistics(shown: Input, channels: int) -> tuple[NDArray[np.float32],
 
 def _imagenet(backbone: str) -> Weights:
     """torchvision's or timm's own weights, fetched by them into their cache."""
-    if backbone in (SMALL, DLIB):
+    if backbone in (SMALL, DLIB, *FOR_32_PX):
         raise BadInput(f"--pretrained {IMAGENET}: there are none for the backbone {backbone}")
     try:
         if backbone.startswith(TORCHVISION):

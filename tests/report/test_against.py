@@ -100,7 +100,7 @@ def test_measured_published_and_difference_stand_side_by_side():
         ({"selection": ""}, "not known: how the epoch was chosen"),
         ({"epochs": 70}, "70 epochs"),
         ({"epochs": None}, "not known: the epochs"),
-        ({"registered_backbone": "wrn28-10"}, "backbone wrn28-10"),
+        ({"registered_backbone": "cnn9"}, "backbone cnn9"),
         ({"registered_backbone": ""}, "not known: the backbone"),
         ({"weights": "ms-celeb-1m"}, "weights ms-celeb-1m"),
         ({"weights": ""}, "not known: the pretrained weights"),

@@ -9,6 +9,7 @@ import torch
 
 from benchmark.contract import BadInput
 from benchmark.train.backbones import build_backbone, check_backbone, torchvision_backbones
+from benchmark.train.residual import FOR_32_PX, PreActBlock
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,8 @@ from benchmark.train.backbones import build_backbone, check_backbone, torchvisio
         ("swin_tiny_patch4_window7_224", (3, 56, 56), (768, 2, 2)),
         ("convnext_atto", (1, 64, 64), (320, 2, 2)),
         ("dlib-resnet29", (1, 150, 150), (256, 2, 2)),
+        ("cifar-resnet18", (3, 32, 32), (512, 4, 4)),
+        ("preact-resnet18", (1, 32, 32), (512, 4, 4)),
         ("torchvision/mobilenet_v2", (1, 64, 64), (1280, 2, 2)),
         ("torchvision/resnet18", (3, 64, 64), (512, 2, 2)),
     ],
@@ -35,7 +38,35 @@ def test_every_backbone_gives_a_feature_map(name, shape, feature_shape):
     assert backbone.pooled(torch.randn(2, *shape)).shape == (2, backbone.num_features)
 
 
-@pytest.mark.parametrize("name", ["small", "resnet18"])
+@pytest.mark.parametrize(
+    ("name", "parameters", "widest"),
+    [  # counted in the released codes' networks without their last layer, and for the wide one its 36.5 M of the paper
+        ("cifar-resnet18", 11_168_832, 512),
+        ("cifar-resnet34", 21_276_992, 512),
+        ("preact-resnet18", 11_166_144, 512),
+        ("wrn-28-10", 36_472_784, 640),
+    ],
+)
+def test_the_papers_networks_for_small_images_are_of_their_size(name, parameters, widest):
+    with torch.device("meta"):
+        net = FOR_32_PX[name]((3, 32, 32))
+    assert sum(p.numel() for p in net.parameters()) == parameters
+    assert net(torch.empty(2, 3, 32, 32, device="meta")).shape == (2, widest, *((8, 8) if name == "wrn-28-10" else (4, 4)))
+
+
+def test_shortcuts_start_after_an_activation_where_dividemixs_do():
+    """Only so is the map of DivideMix's network reproduced: what a block of zeros hands on has no negative value."""
+    x = torch.randn(2, 8, 6, 6)
+    handed_on = []
+    for activated in (True, False):
+        block = PreActBlock(8, 8, 1, shortcut_of_activated=activated)
+        torch.nn.init.zeros_(block.conv2.weight)
+        handed_on.append(block(x))
+    assert handed_on[0].min() == 0
+    assert torch.equal(handed_on[1], x)
+
+
+@pytest.mark.parametrize("name", ["small", "resnet18", "preact-resnet18"])
 def test_a_method_may_hook_into_the_stages(name):
     backbone, shapes = build_backbone(name, (1, 48, 48), "fp32"), []
     for stage in backbone.stages:
