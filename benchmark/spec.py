@@ -76,6 +76,17 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 RECIPES[FINE_TUNE] = replace(RECIPES["common"], name=FINE_TUNE, lr=1e-4)
+RECIPES["fast-cifar"] = replace(
+    RECIPES["common"],
+    name="fast-cifar",
+    epochs=16,
+    batch_size=256,
+    optimizer="sgd",
+    lr=0.2,
+    weight_decay=5e-4,
+    warmup=0.25,
+    shift=1 / 8,
+)
 
 SGD_RECIPE = replace(RECIPES["common"], name=OWN, optimizer="sgd", lr=0.1, weight_decay=5e-4)
 """What most papers' own recipes have in common, and so what each one's `own_recipe` starts from."""

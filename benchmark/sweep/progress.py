@@ -10,6 +10,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,13 +28,39 @@ def run_label(job: Job) -> str:
     return f"{spec.method_label}, {spec.noise_kind}{rate}, seed {spec.seed}"
 
 
+@dataclass(frozen=True)
+class Work:
+    """What has been done of a run since the sweep began, and what is left of it."""
+
+    method: str
+    done: Sequence[float]  #: seconds of training of each epoch
+    left: int  #: epochs; those of a run that has failed are none
+
+
+def seconds_left(runs: Sequence[Work], elapsed: float, workers: int) -> float | None:
+    """Seconds until the last of the runs ends, `workers` of them at a time; None while no epoch is done.
+
+    An epoch takes as long as others of its method took (of all methods, where there are none); what lies between the epochs,
+    and how much the runs are in each other's way, is as in the seconds that have elapsed.
+    """
+    epochs = [seconds for run in runs for seconds in run.done]
+    if not epochs:
+        return None
+    of_method: dict[str, list[float]] = {}
+    for run in runs:
+        of_method.setdefault(run.method, []).extend(run.done)
+    left = [run.left * fmean(of_method[run.method] or epochs) for run in runs]
+    return max(sum(left), max(left) * workers) * elapsed / sum(epochs)
+
+
 class Progress:
     """A context in which the runs' progress is shown; `say` prints a line at any time."""
 
     def __init__(self, store: Store, jobs: Sequence[Job], workers: int, before: Sequence[str], quiet: bool):
         """`before`: the statuses of the runs that are left as they are."""
         self._store, self._jobs = store, {job.key: job for job in jobs}
-        self._rows = {job.key: store.run(job.key).history_rows() for job in jobs}  # of an earlier try: not shown again
+        self._rows = {job.key: store.run(job.key).history_rows() for job in jobs}
+        self._earlier = {key: len(rows) for key, rows in self._rows.items()}  # epochs of an earlier try: not shown again
         self._ended: dict[str, str] = {}
         self._shown: set[str] = set()  # ended, and all its epochs were read
         self._workers, self._before, self._quiet = workers, Counter(before), quiet
@@ -76,7 +105,9 @@ class Progress:
             self._poll()
             if self._live is None or status == "failed":
                 why = f": {self._store.run(key).failure()['error']}" if status == "failed" else ""
-                self.say(f"[{len(self._ended)}/{len(self._jobs)}] {run_label(self._jobs[key])}: {status}{why}")
+                with self._lock:
+                    left = self._time_left()
+                self.say(f"[{len(self._ended)}/{len(self._jobs)}] {run_label(self._jobs[key])}: {status}{why}{left}")
         return status
 
     def _watch(self) -> None:
@@ -85,12 +116,12 @@ class Progress:
 
     def _poll(self) -> None:
         with self._lock:
-            for key, job in self._jobs.items():
-                if key in self._shown:
-                    continue
+            # Runs begin in order, so those that are under way are the first of those that have not ended.
+            for key in list(islice((key for key in self._jobs if key not in self._shown), 2 * self._workers)):
+                job = self._jobs[key]
                 rows = self._store.run(key).history_rows()
                 if len(rows) < len(self._rows[key]):  # it has started over
-                    self._rows[key] = []
+                    self._rows[key], self._earlier[key] = [], 0
                 if self._live is None:
                     for row in rows[len(self._rows[key]) :]:
                         print(f"  {run_label(job)}: {_epoch_text(row)}", file=sys.stderr, flush=True)
@@ -114,18 +145,21 @@ class Progress:
         return table
 
     def _caption(self) -> str:
-        ended = list(self._ended.values())
-        epochs = sum(len(rows) for rows in self._rows.values())
-        # What has not begun counts as its recipe says, though a method may train for longer; what has failed trains no more.
-        wanted = sum(
-            len(rows) if self._ended.get(key) == "failed" else int(rows[0]["epochs"]) if rows else job.spec.recipe.epochs
-            for key, job in self._jobs.items()
-            for rows in (self._rows[key],)
-        )
-        seconds = time.monotonic() - self._started
-        left = f", about {_duration(seconds * (wanted - epochs) / epochs)} left" if 0 < epochs < wanted else ""
-        failed = f", {ended.count('failed')} failed" if "failed" in ended else ""
-        return f"{ended.count('finished')} of {len(self._jobs)} finished{failed}{left}"
+        ended = Counter(self._ended.values())
+        running = sum(1 for key, rows in self._rows.items() if rows and key not in self._ended)
+        failed = f", {ended['failed']} failed" if ended["failed"] else ""
+        return f"{ended['finished']} of {len(self._jobs)} finished, {running} running{failed}{self._time_left()}"
+
+    def _time_left(self) -> str:
+        epochs = {job.spec.method_label: int(rows[0]["epochs"]) for key, job in self._jobs.items() if (rows := self._rows[key])}
+        work = []
+        for key, job in self._jobs.items():
+            rows, method = self._rows[key], job.spec.method_label
+            # A method may train for longer than its recipe says, which is known when one of its runs has done an epoch.
+            left = 0 if key in self._ended else epochs.get(method, job.spec.recipe.epochs) - len(rows)
+            work.append(Work(method, [float(row["seconds"]) for row in rows[self._earlier[key] :]], left))
+        left_seconds = seconds_left(work, time.monotonic() - self._started, self._workers)
+        return f", about {_duration(left_seconds)} left" if left_seconds else ""
 
 
 def _epoch_text(row: dict[str, str]) -> str:
@@ -137,4 +171,7 @@ def _epoch_text(row: dict[str, str]) -> str:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
