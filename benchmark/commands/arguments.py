@@ -122,12 +122,12 @@ def set_options(given: Sequence[str] | None) -> dict[str, dict[str, str]] | None
     return options or None
 
 
-def job_count(text: str) -> int | None:
+def run_count(option: str, text: str) -> int | None:
     """Runs at a time; None for `auto`."""
     if text == "auto":
         return None
     if not re.fullmatch("[0-9]{1,4}", text) or int(text) < 1:
-        raise BadInput(f"--jobs {text}: wanted a count of at least 1, or auto")
+        raise BadInput(f"{option} {text}: wanted a count of at least 1, or auto")
     return int(text)
 
 

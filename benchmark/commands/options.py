@@ -18,6 +18,9 @@ DataRoot = Annotated[str | None, Option(help="Where datasets lie; default $BENCH
 Device = Annotated[str, Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str | None, Option(help="auto (the default), fp32 or bf16.")]
 Jobs = Annotated[str, Option(help="Runs at a time, or auto.")]
+RunsPerDevice = Annotated[
+    str, Option(help="Runs that share a GPU, or auto: tried out on the first of them. On a CPU the same as --jobs.")
+]
 Threads = Annotated[
     int | None, Option(parser=whole_number, metavar="N", help="Threads a run; default: the cores shared out over the runs.")
 ]

@@ -10,7 +10,7 @@ import typer
 from typer import Option
 
 from ..contract.errors import BadInput, unknown
-from .arguments import job_count, merged, path_of, seed_list, shard_of, weights_of, words
+from .arguments import merged, path_of, run_count, seed_list, shard_of, weights_of, words
 from .options import (
     BackboneName,
     DataRoot,
@@ -23,6 +23,7 @@ from .options import (
     Precision,
     Quiet,
     RetryFailed,
+    RunsPerDevice,
     Seed,
     Seeds,
     Shard,
@@ -56,6 +57,7 @@ def reproduce(
     device: Device = "auto",
     precision: Precision = None,
     jobs: Jobs = "auto",
+    runs_per_device: RunsPerDevice = "auto",
     threads: Threads = None,
     shard: Shard = "1/1",
     dry_run: DryRun = False,
@@ -89,7 +91,15 @@ def reproduce(
     }
     given = {key: value for key, value in given.items() if value is not None}
     sweeps, missing = _with_images([checked_sweep(merged(entry, given), given) for entry in entries])
-    settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
+    settings = Settings(
+        device,
+        run_count("--jobs", jobs),
+        run_count("--runs-per-device", runs_per_device),
+        shard_of(shard),
+        force,
+        retry_failed,
+        quiet,
+    )
     folder = Path(path_of("--out", out) if out else f"results/{name}{'-small' if scale == 'small' else ''}")
     notes = [f"left out: {name}: {why}" for name, why in missing.items()]
     carry_out(sweeps, [folder] * len(sweeps), settings, dry_run=dry_run, as_json=json_, against=published(), notes=notes)

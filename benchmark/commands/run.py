@@ -11,11 +11,11 @@ from typer import Option
 from ..contract.errors import need_folder, unknown
 from .arguments import (
     as_json_text,
-    job_count,
     merged,
     path_of,
     plain_number,
     rates,
+    run_count,
     seed_list,
     set_options,
     shard_of,
@@ -37,6 +37,7 @@ from .options import (
     Precision,
     Quiet,
     RetryFailed,
+    RunsPerDevice,
     Seed,
     Seeds,
     Shard,
@@ -79,6 +80,7 @@ def run(
     device: Device = "auto",
     precision: Precision = None,
     jobs: Jobs = "auto",
+    runs_per_device: RunsPerDevice = "auto",
     threads: Threads = None,
     shard: Shard = "1/1",
     set_: Annotated[list[str] | None, Option("--set", help="NAME.OPTION=VALUE of a method or dataset; repeatable.")] = None,
@@ -124,7 +126,15 @@ def run(
         path_of("--out", out)
     entries = [entry for file in config or [] for entry in read_settings(Path(path_of("--config", file)))] or [{}]
     sweeps = [checked_sweep(merged(entry, given), given) for entry in entries]
-    settings = Settings(device, job_count(jobs), shard_of(shard), force, retry_failed, quiet)
+    settings = Settings(
+        device,
+        run_count("--jobs", jobs),
+        run_count("--runs-per-device", runs_per_device),
+        shard_of(shard),
+        force,
+        retry_failed,
+        quiet,
+    )
     folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind.replace(':', '-')}") for sweep in sweeps]
     carry_out(sweeps, folders, settings, dry_run=dry_run, as_json=json_)
 

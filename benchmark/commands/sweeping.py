@@ -39,7 +39,7 @@ def carry_out(
     from ..store import Store
     from ..sweep.run import plan_sweep, run_sweep
 
-    plans: list[tuple[Plan, int]] = []
+    plans: list[tuple[Plan, int | None]] = []
     if dry_run or len(sweeps) > 1 or notes:  # of several, all are checked before the first is run
         for sweep, folder in zip(sweeps, folders, strict=True):
             beside = [planned.sweep for (planned, _), other in zip(plans, folders, strict=False) if other == folder]
@@ -67,7 +67,9 @@ def carry_out(
         raise typer.Exit(1)
 
 
-def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], settings: Settings, *, as_json: bool) -> None:
+def _show_plans(
+    plans: Sequence[tuple[Plan, int | None]], folders: Sequence[Path], settings: Settings, *, as_json: bool
+) -> None:
     from ..store import Store
     from ..sweep.progress import run_label
     from ..sweep.run import shard, wanted
@@ -89,7 +91,8 @@ def _show_plans(plans: Sequence[tuple[Plan, int]], folders: Sequence[Path], sett
             print("".join(f"{row['key']}  {row['status']:<8}  {row['action']:<4}  {row['run']}\n" for row in rows), end="")
             todo = sum(row["action"] == "run" for row in rows)
             print("".join(f"{note}\n" for note in planned.notes), end="", file=sys.stderr)
-            how = f"{workers} at a time, {counted(planned.sweep.threads or 1, 'thread')} each"
+            at_a_time = f"{workers} at a time" if workers else "as many at a time as the device does best"
+            how = f"{at_a_time}, {counted(planned.sweep.threads or 1, 'thread')} each"
             print(f"{todo} of {counted(len(rows), 'run')} to do in {folder}, {how}")
     if as_json:
         print(as_json_text(everything))

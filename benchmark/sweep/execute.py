@@ -12,28 +12,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..contract.config import checked_options
 from ..contract.errors import BadInput, told
-from ..contract.registry import load_plugins
-from ..data import Prepared, load, replace_images, stratified
-from ..fingerprint import code_fingerprint
-from ..noise import Noise, judged_by, read_artefact
+from ..data import stratified
 from ..score import accuracy, score_test, score_training, select, wrong_label_fit
-from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
-from ..train.backbones import Input
 from ..train.model import Predicted
-from ..train.pretrained import colour_statistics, input_of, load_weights
 from ..train.trainer import Diverged, Trainer
-from ..train.training_set import Augmentation, DeviceSet
 from .machine import environment, peak_memory, reset_peak_memory
 from .plan import Job
+from .ready import Ready, made_ready
 from .recorded import record_of, weights_of
 
 FEATURE_IMAGES = 1000
-WATCHED = 500
-"""Training images with a wrong label, whose predictions each epoch tell how many of those labels have been learned by heart."""
 
 
 def execute(job: Job, root: Path, again: bool = False, each_epoch: Callable[[], None] = lambda: None) -> str:
@@ -67,126 +58,44 @@ def _reason(error: BaseException) -> str:
 def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None]) -> None:
     torch.set_num_threads(job.threads)
     torch.use_deterministic_algorithms(job.device == "cpu")
-    spec, device = job.spec, torch.device(job.device)
-    data = load(job.cache, spec.dataset)
-    noise = read_artefact(Store(root).noise_path(job.noise_sha256))
-    given, outside = noise.given, noise.outside
-    if outside and job.outer:
-        replace_images(data, outside.replaced, load(*job.outer).data.train.images[outside.source])
-    kept, held_out = _hold_out(given, spec)
-    weights = load_weights(job.weights, spec.backbone) if job.weights else None
-    shown = input_of(spec.backbone, weights)
-    reference = judged_by(np.asarray(data.data.train.labels), outside)
-    sets = _Sets(data, given, reference, kept, held_out, spec, device, shown)
-    plugins = load_plugins(job.plugins)
-    method = plugins.methods[spec.method]
-    if code_fingerprint(method.__module__) != job.code:
-        raise BadInput("the method's code changed after the sweep had begun; the same command runs the new one")
-    if weights and weights.sha256 != job.weights_sha256:
-        raise BadInput(f"{job.weights} changed after the sweep had begun; the same command uses the new one")
-    trainer = Trainer(
-        method,
-        checked_options(spec.method, method.Config, spec.options),
-        sets.train,
-        sets.validation,
-        num_classes=len(data.data.classes),
-        recipe=spec.recipe,
-        backbone=spec.backbone,
-        precision=spec.precision,
-        seed=spec.seed,
-        side=shown.side,
-        weights=weights,
-        privileged=_privileged(data, noise, kept, device),
-    )
+    ready = made_ready(job, root)
+    trainer = ready.trainer
     machine = environment(job.device, job.threads)
     folder.begin(
-        spec,
+        job.spec,
         {
             **machine,
-            "precision": spec.precision,
+            "precision": job.spec.precision,
             "noise_sha256": job.noise_sha256,
             "noise_realised": job.realised,
             "pretrained": [str(match) for match in trainer.matches],
         },
     )
     history = _resume(trainer, folder)
-    reset_peak_memory(device)
+    reset_peak_memory(trainer.device)
     while trainer.finished < trainer.epochs:
-        history.append(_epoch(trainer, sets, data, given, reference))
+        history.append(_epoch(ready))
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
         each_epoch()
-    metrics = _judged(trainer, sets, data, given, reference, history, folder)
-    content, card = weights_of(trainer), plugins.datasets[spec.dataset.name].card
-    folder.save_model(content, record_of(job, data, noise, sets.train, card, machine, content, metrics))
+    metrics = _judged(ready, history, folder)
+    content = weights_of(trainer)
+    record = record_of(job, ready.data, ready.noise, ready.sets.train, ready.card, machine, content, metrics)
+    folder.save_model(content, record)
     folder.finish(metrics)  # last, because it declares the run finished
 
 
-def _privileged(data: Prepared, noise: Noise, kept: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
-    """What the methods that declare it may know beyond the given labels."""
-    votes = data.data.train.votes
-    return {
-        "votes": None if votes is None else torch.from_numpy(np.asarray(votes)[kept]).to(device),
-        "noise_rate": noise.realised,
-        "transition": torch.from_numpy(noise.transition).float().to(device),
-    }
-
-
-class _Sets:
-    """The images as training, held-out and test set, and those of the training set that are watched.
-
-    Only the first two know labels, the given ones.
-    """
-
-    def __init__(
-        self,
-        data: Prepared,
-        given: NDArray[np.int64],
-        reference: NDArray[np.int64],
-        kept: NDArray[np.int64],
-        held_out: NDArray[np.int64] | None,
-        spec: RunSpec,
-        device: torch.device,
-        shown: Input,
-    ):
-        channels = data.data.train.images.shape[-1]
-        mean, std = (data.mean, data.std) if shown.mean is None else colour_statistics(shown, channels)
-        common: dict[str, Any] = {"mean": mean, "std": std, "device": device, "side": shown.side}
-        recipe, side = spec.recipe, max(data.data.train.images.shape[1:3])
-        augmentation = Augmentation(
-            flip=recipe.flip if data.flip_keeps_label else 0.0, shift=round(recipe.shift * side), erase=recipe.erase
-        )
-        images = data.data.train.images
-        self.kept, self.held_out = kept, held_out
-        self.train = DeviceSet(images, given, kept, augmentation=augmentation, **common)
-        self.validation = None if held_out is None else DeviceSet(images, given, held_out, **common)
-        self.test = DeviceSet(data.data.test.images, None, None, **common)
-        wrong = kept[given[kept] != reference[kept]]
-        self.watched = np.sort(numpy_stream(spec.seed, "watched").permutation(wrong)[:WATCHED])
-        self.wrong = DeviceSet(images[self.watched], None, None, **common) if len(wrong) else None
-
-
-def _hold_out(given: NDArray[np.int64], spec: RunSpec) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-    """Which training images are trained on, and which are held out (None where none are), stratified by given label."""
-    everything = np.arange(len(given))
-    if not spec.validation:
-        return everything, None
-    held_out = stratified(given, round(spec.validation * len(given)), numpy_stream(spec.seed, "validation"))
-    return np.setdiff1d(everything, held_out), held_out
-
-
-def _epoch(
-    trainer: Trainer, sets: _Sets, data: Prepared, given: NDArray[np.int64], reference: NDArray[np.int64]
-) -> dict[str, Any]:
+def _epoch(ready: Ready) -> dict[str, Any]:
     """Trains an epoch and evaluates it; its row of the history."""
+    trainer, sets, given = ready.trainer, ready.sets, ready.given
     row: dict[str, Any] = trainer.train_epoch()
-    row["test_accuracy"] = accuracy(trainer.predict(sets.test, "test").logits, data.data.test.labels)
+    row["test_accuracy"] = accuracy(trainer.predict(sets.test, "test").logits, ready.data.data.test.labels)
     if sets.validation is not None:
         predicted = trainer.predict(sets.validation, "validation")
         row["validation_accuracy"] = accuracy(predicted.logits, given[sets.held_out])
     if sets.wrong is not None:
         guess = trainer.predict(sets.wrong, "watched").logits.argmax(axis=1)
-        row["wrong_label_fit"] = wrong_label_fit(guess, given[sets.watched], reference[sets.watched])
+        row["wrong_label_fit"] = wrong_label_fit(guess, given[sets.watched], ready.reference[sets.watched])
     return row
 
 
@@ -212,16 +121,10 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
     return history
 
 
-def _judged(
-    trainer: Trainer,
-    sets: _Sets,
-    data: Prepared,
-    given: NDArray[np.int64],
-    reference: NDArray[np.int64],
-    history: list[dict[str, Any]],
-    folder: RunFolder,
-) -> dict[str, Any]:
+def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder) -> dict[str, Any]:
     """Predicts, stores that, and scores it."""
+    trainer, sets, data, kept = ready.trainer, ready.sets, ready.data, ready.sets.kept
+    given, reference = ready.given[kept], ready.reference[kept]
     test, train = trainer.predict(sets.test, "test"), trainer.predict(sets.train, "training")
     noise_score = trainer.noise_score(train)
     _check_finite(test, train, noise_score)
@@ -234,9 +137,9 @@ def _judged(
             "test_uncertainty": test.uncertainty,
             "test_reference": data.data.test.labels,
             "test_votes": votes,
-            "train_index": sets.kept,
-            "train_given": given[sets.kept],
-            "train_reference": reference[sets.kept],
+            "train_index": kept,
+            "train_given": given,
+            "train_reference": reference,
             "train_predicted": predicted,
             "train_uncertainty": train.uncertainty,
             "train_noise_score": noise_score,
@@ -252,7 +155,7 @@ def _judged(
     return {
         **select([row["test_accuracy"] for row in judged], validation),
         **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
-        **score_training(predicted, given[sets.kept], reference[sets.kept], noise_score),
+        **score_training(predicted, given, reference, noise_score),
         "networks": trainer.networks,
         "train_seconds": round(trainer.seconds, 3),
         "images_per_second": round(samples / trainer.seconds, 1),

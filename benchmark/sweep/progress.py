@@ -56,14 +56,14 @@ def seconds_left(runs: Sequence[Work], elapsed: float, workers: int) -> float | 
 class Progress:
     """A context in which the runs' progress is shown; `say` prints a line at any time."""
 
-    def __init__(self, store: Store, jobs: Sequence[Job], workers: int, before: Sequence[str], quiet: bool):
-        """`before`: the statuses of the runs that are left as they are."""
+    def __init__(self, store: Store, jobs: Sequence[Job], workers: int | None, before: Sequence[str], quiet: bool):
+        """`workers`: runs at a time, where that is known; `before`: the statuses of the runs that are left as they are."""
         self._store, self._jobs = store, {job.key: job for job in jobs}
         self._rows = {job.key: store.run(job.key).history_rows() for job in jobs}
         self._earlier = {key: len(rows) for key, rows in self._rows.items()}  # epochs of an earlier try: not shown again
         self._ended: dict[str, str] = {}
         self._shown: set[str] = set()  # ended, and all its epochs were read
-        self._workers, self._before, self._quiet = workers, Counter(before), quiet
+        self.workers, self._before, self._quiet = workers, Counter(before), quiet
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._live: Any = None
@@ -73,7 +73,8 @@ class Progress:
         if not self._quiet:
             done = f", {n} finished before" if (n := self._before["finished"]) else ""
             done += f", {n} failed before (--retry-failed runs them again)" if (n := self._before["failed"]) else ""
-            self.say(f"{counted(len(self._jobs), 'run')} to do{done}, {min(self._workers, max(1, len(self._jobs)))} at a time")
+            how = "" if self.workers is None else f", {min(self.workers, max(1, len(self._jobs)))} at a time"
+            self.say(f"{counted(len(self._jobs), 'run')} to do{done}{how}")
             if sys.stderr.isatty() and self._jobs:
                 from rich.console import Console
                 from rich.live import Live
@@ -117,7 +118,7 @@ class Progress:
     def _poll(self) -> None:
         with self._lock:
             # Runs begin in order, so those that are under way are the first of those that have not ended.
-            for key in list(islice((key for key in self._jobs if key not in self._shown), 2 * self._workers)):
+            for key in list(islice((key for key in self._jobs if key not in self._shown), 2 * (self.workers or 1))):
                 job = self._jobs[key]
                 rows = self._store.run(key).history_rows()
                 if len(rows) < len(self._rows[key]):  # it has started over
@@ -158,7 +159,7 @@ class Progress:
             # A method may train for longer than its recipe says, which is known when one of its runs has done an epoch.
             left = 0 if key in self._ended else epochs.get(method, job.spec.recipe.epochs) - len(rows)
             work.append(Work(method, [float(row["seconds"]) for row in rows[self._earlier[key] :]], left))
-        left_seconds = seconds_left(work, time.monotonic() - self._started, self._workers)
+        left_seconds = seconds_left(work, time.monotonic() - self._started, self.workers or 1)
         return f", about {_duration(left_seconds)} left" if left_seconds else ""
 
 

@@ -16,6 +16,7 @@ import tomli_w
 from ..contract.errors import BadInput
 from ..store import PlannedRun, Store
 from ..words import counted
+from .packing import calibrated
 from .plan import Job, Plan, named, plan
 from .progress import Progress
 from .sweep import Sweep, checked_sweep
@@ -29,7 +30,8 @@ class Settings:
     """How a sweep is run; nothing here changes its results."""
 
     device: str = "auto"
-    jobs: int | None = None  #: runs at a time; None: as many as there are cores and runs
+    jobs: int | None = None  #: runs at a time; None: as many as the devices take
+    runs_per_device: int | None = None  #: None: on a CPU as many as there are cores, on another device what it does best
     shard: tuple[int, int] = (1, 1)  #: the k-th of n equal parts of the grid
     force: bool = False  #: runs again what is finished
     retry_failed: bool = False
@@ -58,22 +60,25 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
     todo = [job for job in jobs if job.key not in done and wanted(job, store, settings)]
     before = [store.run(job.key).status for job in jobs if job not in todo]
     replaced = sum(1 for job in todo if store.run(job.key).status == "finished")
+    workers = 1 if workers is None and len(todo) < 2 else workers
     with Progress(store, todo, workers, before, settings.quiet) as progress:
         if replaced:
             progress.say(f"replacing {counted(replaced, 'finished run')}")
         for note in notes:
             progress.say(note)
+        if workers is None:
+            packing = calibrated(todo, out)
+            workers = progress.workers = packing.runs
+            progress.say(str(packing))
         statuses = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
     return Outcome(jobs, statuses.count("finished"), statuses.count("failed"), len(before))
 
 
-def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Sweep] = ()) -> tuple[Plan, int]:
-    """The plan of a sweep into `out`, and how many runs go side by side. Raises BadInput; writes nothing but data caches.
+def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Sweep] = ()) -> tuple[Plan, int | None]:
+    """The plan of a sweep into `out`, and how many runs go side by side; None where that is to be found out on the device.
 
-    `beside`: planned sweeps that will have been written there by then.
+    `beside`: planned sweeps that will have been written there by then. Raises BadInput; writes nothing but data caches.
     """
-    from ..train.device import resolve_device
-
     store = Store(out)
     store.check_writable()
     sweep, left_out = named(sweep)
@@ -81,10 +86,11 @@ def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Swe
     kept = before[0].threads if before else None
     if kept and sweep.threads and kept != sweep.threads:
         raise BadInput(f"--threads {sweep.threads}: {out} holds runs of {kept} threads each; give another --out")
+    asked = [count for count in (settings.jobs, settings.runs_per_device) if count]
     cores, grid = _cores(), sum(1 for _ in sweep.runs())
-    threads = kept or sweep.threads or max(1, cores // (settings.jobs or min(cores, grid)))
-    on_cpu = resolve_device(settings.device).type == "cpu"
-    workers = settings.jobs or (max(1, min(cores // threads, grid)) if on_cpu else 1)
+    threads = kept or sweep.threads or max(1, cores // min([cores, grid, *asked]))
+    of_cores = max(1, min(cores // threads, grid)) if _on_cpu(settings.device) else None
+    workers = min(asked) if asked else of_cores
     planned = plan(sweep, settings.device, threads)
     _refuse_conflicts(planned.sweep, before, out)
     _refuse_other_contents(planned.jobs, store)
@@ -217,6 +223,12 @@ def _do(job: Job, root: Path, again: bool, sweep: int) -> tuple[str, str]:
             os._exit(1)
 
     return job.key, execute(job, root, again, still_wanted)
+
+
+def _on_cpu(device: str) -> bool:
+    from ..train.device import resolve_device
+
+    return resolve_device(device).type == "cpu"
 
 
 def _cores() -> int:

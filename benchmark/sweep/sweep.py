@@ -119,7 +119,7 @@ class Sweep(BaseModel):
         )
 
 
-ONLY_HERE = ("out", "device", "jobs", "shard", "dry_run", "force", "retry_failed", "quiet", "json")
+ONLY_HERE = ("out", "device", "jobs", "runs_per_device", "shard", "dry_run", "force", "retry_failed", "quiet", "json")
 """What says how a sweep is run, not what it gives."""
 
 

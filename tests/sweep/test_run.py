@@ -19,7 +19,7 @@ from benchmark.contract import BadInput
 from benchmark.report.results import read_results
 from benchmark.report.write import write_tables
 from benchmark.store import Store
-from benchmark.sweep import execute
+from benchmark.sweep import execute, ready
 from benchmark.sweep.run import Outcome, Settings, plan_sweep, run_sweep
 from benchmark.sweep.sweep import checked_sweep
 
@@ -155,7 +155,7 @@ def test_no_weight_depends_on_the_reference_labels_of_the_training_set(
     """They are permuted after the noise was made: everything but the scores that judge by them stays as it was."""
     outcome = swept(tiny_plugin, tmp_path / "true", methods=("ce", "scn", "dul", "rul", "rul-relabel"))
     shutil.copytree(tmp_path / "true" / "noise", tmp_path / "permuted" / "noise")
-    load = execute.load
+    load = ready.load
 
     def permuted(*given: object) -> object:
         prepared = load(*given)
@@ -163,7 +163,7 @@ def test_no_weight_depends_on_the_reference_labels_of_the_training_set(
         train = dataclasses.replace(prepared.data.train, labels=labels)
         return dataclasses.replace(prepared, data=dataclasses.replace(prepared.data, train=train))
 
-    monkeypatch.setattr(execute, "load", permuted)
+    monkeypatch.setattr(ready, "load", permuted)
     for job in outcome.jobs:
         assert execute.execute(job, tmp_path / "permuted") == "finished"
     assert_identical(tmp_path / "true", tmp_path / "permuted", but="train_reference")
