@@ -1,0 +1,204 @@
+"""What docs/performance.md says of whole sweeps, measured again: each command prints a table and keeps it in results/bench/.
+
+python scripts/speed.py splits                          # twelve small runs, by how the cores are shared out among them
+python scripts/speed.py start                           # how long commands take before they do anything
+python scripts/speed.py memory                          # a worker's memory beside that of a bare loop
+python scripts/speed.py accuracy --dataset ferplus@6k   # what speed-ups do to accuracy
+python scripts/speed.py table --data-root ~/data        # CIFAR-10: 4 methods, 4 rates, 3 seeds; on a GPU under ten minutes
+
+Single steps (images a second, overhead, share of the peak) are measured by `python -m benchmark bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.bench.results import file_name
+from benchmark.sweep.machine import environment
+from benchmark.train.device import resolve_device, resolve_precision
+
+SUITE = (sys.executable, "-m", "benchmark")
+Row = dict[str, Any]
+
+
+def timed(*command: str | Path, status: int = 0) -> tuple[float, str]:
+    """Seconds of wall time and the standard output of a command, which has to end with `status`."""
+    started = time.perf_counter()
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    if done.returncode != status:
+        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return time.perf_counter() - started, done.stdout
+
+
+def spread(times: Sequence[float], digits: int = 2) -> str:
+    """`median (lowest to highest)`."""
+    return f"{statistics.median(times):.{digits}f} ({min(times):.{digits}f} to {max(times):.{digits}f})"
+
+
+def splits(given: argparse.Namespace) -> Iterator[Row]:
+    """Twelve runs of four methods and three seeds: one after the other on one thread, by hand in every way, and `auto`."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    by_hand = [(jobs, threads) for jobs in (1, 2, 4, 8, 16) for threads in (1, 2, 4, 8, 16) if jobs * threads <= cores]
+    ways = {f"{jobs} at a time, threads {threads}": (jobs, threads) for jobs, threads in by_hand} | {"auto": None}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(given.rounds):
+        for way, split in ways.items():
+            with tempfile.TemporaryDirectory() as out:
+                how = () if split is None else ("--jobs", str(split[0]), "--threads", str(split[1]))
+                what = (
+                    "--dataset",
+                    given.dataset or "faces",
+                    "--noise",
+                    "20",
+                    "--seeds",
+                    "3",
+                    "--epochs",
+                    str(given.epochs or 6),
+                )
+                seconds[way].append(timed(*SUITE, "run", *what, *how, "--out", out, "--quiet")[0])
+    alone = seconds[next(iter(ways))]
+    for way, times in seconds.items():
+        ratios = [one / other for one, other in zip(alone, times, strict=True)]
+        yield {"twelve runs": way, "seconds": spread(times, 1), "times as fast as one after the other": spread(ratios)}
+
+
+def start(given: argparse.Namespace) -> Iterator[Row]:
+    """Commands in turn, beside `import torch`."""
+    ten_thousand = ("--methods", "ce,scn", "--noise", ",".join(map(str, range(50))), "--seeds", "100", "--dry-run")
+    with tempfile.TemporaryDirectory() as out:
+        commands: dict[str, Sequence[str]] = {
+            "import torch": (sys.executable, "-c", "import torch"),
+            "--help": (*SUITE, "--help"),
+            "list methods": (*SUITE, "list", "methods"),
+            "run --dry-run, 10,000 runs": (*SUITE, "run", "--dataset", "faces@300", *ten_thousand, "--out", out),
+        }
+        timed(*commands["run --dry-run, 10,000 runs"])  # which makes the dataset's cache
+        seconds: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(given.rounds):
+            for name, command in commands.items():
+                seconds[name].append(timed(*command)[0])
+    for name, times in seconds.items():
+        ratios = [one / torch for one, torch in zip(times, seconds["import torch"], strict=True)]
+        yield {"command": name, "seconds": spread(times), "of import torch": spread(ratios)}
+
+
+BARE = """
+import json, sys, torch
+from benchmark.spec import recipe
+from benchmark.train.optimise import Optimiser
+from benchmark.train.backbones import build_backbone
+from scripts_speed import own_memory
+shape, batch, precision = (1, 48, 48), recipe("common").batch_size, sys.argv[1]
+torch.set_num_threads(1)
+net = build_backbone("small", shape, precision)
+head = torch.nn.Linear(net.num_features, 7)
+optimiser = Optimiser([{"params": [*net.parameters(), *head.parameters()]}], recipe("common"), torch.device("cpu"))
+images, labels, most = torch.randn(batch, *shape), torch.randint(0, 7, (batch,)), 0
+for _ in range(30):
+    torch.nn.functional.cross_entropy(head(net.pooled(images)), labels).backward()
+    optimiser.step()
+    most = max(most, own_memory("self"))
+print(most)
+"""
+
+
+def own_memory(process: str) -> int:
+    """Bytes that a process shares with no other (Linux)."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
+
+
+def memory(given: argparse.Namespace) -> Iterator[Row]:
+    """The largest private memory of a run's worker process, beside that of a loop over one batch in a process of its own."""
+    precision = resolve_precision("auto", resolve_device("cpu"))
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(__file__, Path(folder) / "scripts_speed.py")
+        code = f"import sys; sys.path.insert(0, {folder!r})\n{BARE}"
+        bare = int(timed(sys.executable, "-c", code, precision)[1])
+        what = ("--dataset", given.dataset or "faces", "--methods", "ce", "--noise", "20", "--epochs", str(given.epochs or 2))
+        command = [*SUITE, "run", *what, "--jobs", "1", "--threads", "1", "--out", f"{folder}/out", "--quiet"]
+        run, most = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0
+        while run.poll() is None:
+            for child in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text(encoding="ascii").split():
+                try:
+                    most = max(most, own_memory(child))
+                except OSError:  # it has just ended
+                    continue
+            time.sleep(0.02)
+    yield {"process": "bare loop", "private memory, MB": round(bare / 2**20), "of the bare loop": 1.0}
+    yield {"process": "worker of a run", "private memory, MB": round(most / 2**20), "of the bare loop": round(most / bare, 3)}
+
+
+def accuracy(given: argparse.Namespace) -> Iterator[Row]:
+    """The same runs in full precision one at a time on one thread, and as they are done when nothing is said."""
+    methods, seeds = "ce,scn,dul,rul", "3"
+    ways = {"fp32, one at a time": ("--precision", "fp32", "--jobs", "1", "--threads", "1"), "as usual": ()}
+    what = ["--dataset", given.dataset or "faces", "--methods", methods, "--noise", "20", "--seeds", seeds]
+    what += ["--epochs", str(given.epochs)] if given.epochs else []
+    what += ["--data-root", given.data_root] if given.data_root else []
+    for way, how in ways.items():
+        with tempfile.TemporaryDirectory() as out:
+            seconds, text = timed(*SUITE, "run", *what, *how, "--out", out, "--quiet", "--json")
+        found = pd.DataFrame(json.loads(text)).groupby("method", sort=False)["acc_last"].agg(["mean", "std"])
+        cells = {str(name): f"{row['mean']:.2f} ± {row['std']:.2f}" for name, row in found.iterrows()}
+        yield {"way": way, "precision": "fp32" if how else "auto", **cells, "seconds": round(seconds)}
+
+
+def table(given: argparse.Namespace) -> Iterator[Row]:
+    """Forty-eight runs of the fast recipe: how long they take together, and what `ce` ends at without noise."""
+    out = Path(given.out) / "cifar10-fast"
+    what = ["--dataset", given.dataset or "cifar10", "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar"]
+    what += ["--epochs", str(given.epochs)] if given.epochs else []
+    what += ["--data-root", given.data_root] if given.data_root else []
+    seconds, text = timed(*SUITE, "run", *what, "--out", out, "--json")
+    rows = pd.DataFrame(json.loads(text))
+    clean = rows[(rows.method == "ce") & (rows.noise_rate == 0)]["acc_last"]
+    samples = float((rows.train_seconds * rows.images_per_second).sum())
+    yield {
+        "runs": len(rows),
+        "seconds": round(seconds, 1),
+        "images/s, all runs together": round(samples / seconds),
+        "ce at 0 %": f"{clean.mean():.2f} ± {clean.std():.2f}",
+    }
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+    part.__name__: part for part in (splits, start, memory, accuracy, table)
+}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--dataset", help="instead of the part's own")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--data-root")
+    parser.add_argument("--out", default="results/bench")
+    given = parser.parse_args()
+    device = resolve_device("auto")
+    machine = environment(device.type, 1)
+    rows = list(PARTS[given.part](given))
+    print(pd.DataFrame(rows).to_markdown(index=False))
+    hardware = machine["device"] if device.type == "cuda" else machine["processor"]
+    name = file_name({**machine, "device": device.type, "hardware": hardware, "precision": resolve_precision("auto", device)})
+    Path(given.out).mkdir(parents=True, exist_ok=True)
+    pd.DataFrame([{**row, **machine} for row in rows]).to_csv(Path(given.out) / f"{given.part}-{name}", index=False)
+
+
+if __name__ == "__main__":
+    main()
