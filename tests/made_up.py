@@ -134,7 +134,9 @@ def _finish(store: Store, spec: Any, key: str, data: Data, given: Any, rng: Any,
     run = store.run(key)
     run.begin(spec, {"processor": "abacus", "device": "cpu", "threads": 1})
     columns = changes.get("history", ("test_accuracy", "wrong_label_fit"))
-    run.save_history([{"epoch": e + 1, "stage": 0, **dict.fromkeys(columns, 10.0 * e + spec.seed)} for e in range(EPOCHS)])
+    run.save_history(
+        [{"epoch": e + 1, "epochs": EPOCHS, "stage": 0, **dict.fromkeys(columns, 10.0 * e + spec.seed)} for e in range(EPOCHS)]
+    )
     run.save_arrays("predictions", {name: array for name, array in arrays.items() if name not in without})
     if "features" not in without:
         index = np.arange(0, TEST, 2)

@@ -62,8 +62,8 @@ class Known:
     rights: dict[str, np.ndarray]
     classes: int = 5
 
-    def right(self, runs: Sequence[Result]) -> np.ndarray:
-        return np.stack([self.rights[run.key] for run in runs])
+    def right(self, runs: Sequence[Result]) -> dict[str, np.ndarray]:
+        return {run.key: self.rights[run.key] for run in runs}
 
     def labels(self, run: Result) -> np.ndarray:
         return np.arange(len(self.rights[run.key])) % self.classes

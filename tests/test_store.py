@@ -54,7 +54,9 @@ def test_damaged_metrics_are_named(tmp_path: Path):
 def test_a_damaged_history_is_named(tmp_path: Path):
     run = Store(tmp_path).run("k")
     run.begin(SPEC, {})
-    for content in (b"epoch,loss\n1,x\n", b"\xff\xfe\x00"):
+    run.finish({})
+    unlike = (b"a,b\n", b"a,b\n1,2\n", b"epoch,epochs\n", b"epoch,epochs\n1,3\n3,3\n")
+    for content in (b"epoch,loss\n1,x\n", b"\xff\xfe\x00", *unlike):
         (run.path / "history.csv").write_bytes(content)
         with pytest.raises(BadInput, match=r"history\.csv is damaged"):
             run.history()
@@ -149,13 +151,13 @@ def test_arrays_are_read_by_name_and_damage_is_told(tmp_path: Path):
 def test_a_history_is_read_as_numbers(tmp_path: Path):
     run = Store(tmp_path).run("k")
     assert run.history() == {}
-    run.save_history([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}])
+    run.save_history([{"epoch": 1, "epochs": 3, "loss": 0.5}, {"epoch": 2, "epochs": 3, "loss": None}])
     history = run.history()
     assert history["epoch"].tolist() == [1, 2]
     assert history["loss"][0] == 0.5
     assert np.isnan(history["loss"][1])
-    (run.path / "history.csv").write_text("epoch\nfirst\n")
-    with pytest.raises(BadInput, match=r"history\.csv is damaged"):
+    run.finish({})
+    with pytest.raises(BadInput, match=r"history\.csv is damaged: it holds 2 epochs, and not each of 3 once"):
         run.history()
 
 

@@ -30,7 +30,8 @@ Key = tuple[object, ...]
 class Pairs:
     """Pairs of the methods of one setting, for one metric that is an accuracy: `acc_last` or `macro_acc`.
 
-    Two runs are a pair where noise artefact, data and seed are the same. Nothing is read before the first pair is tested.
+    Two runs are a pair where noise artefact, data and seed are the same, and the predictions of both can be read. Nothing is
+    read before there are enough seeds for a test.
     """
 
     def __init__(self, group: Sequence[Result], metric: str, evidence: Evidence):
@@ -51,7 +52,10 @@ class Pairs:
     def seeds(self, noise: Key, first: Key, second: Key) -> list[int]:
         """The seeds that make pairs of two methods."""
         ours, theirs = (self.columns[noise].get(method, {}) for method in (first, second))
-        return [seed for seed in ours if seed in theirs and _same_labels(ours[seed], theirs[seed])]
+        shared = [seed for seed in ours if seed in theirs and _same_labels(ours[seed], theirs[seed])]
+        if len(shared) < LEAST_SEEDS:
+            return shared
+        return [seed for seed in shared if ours[seed].key in self._resampled and theirs[seed].key in self._resampled]
 
     def testable(self, noise: Key, first: Key, second: Key) -> bool:
         """Whether they share enough seeds."""
@@ -78,7 +82,7 @@ class Pairs:
 
     @cached_property
     def _resampled(self) -> dict[str, Doubles]:
-        """By key, the metric of every run that may be tested, over resamples of the test images."""
+        """By key, the metric of every run that can be tested, over resamples of the test images."""
         candidates = [
             run
             for methods in self.columns.values()
@@ -88,9 +92,12 @@ class Pairs:
         ]
         found: dict[str, Doubles] = {}
         for runs in grouped(candidates, lambda run: (run.dataset_sha256,)).values():
-            labels = self._evidence.labels(runs[0]) if self.metric == "macro_acc" else None
-            drawn = resample_images(self._evidence.right(runs), labels)
-            found |= {run.key: row for run, row in zip(runs, drawn, strict=True)}
+            right = self._evidence.right(runs)
+            told = [run for run in runs if run.key in right]
+            if told:
+                labels = self._evidence.labels(told[0]) if self.metric == "macro_acc" else None
+                drawn = resample_images(np.stack([right[run.key] for run in told]), labels)
+                found |= {run.key: row for run, row in zip(told, drawn, strict=True)}
         return found
 
     def _value(self, run: Result) -> float:
@@ -137,8 +144,8 @@ def best_of(pairs: Pairs) -> Best:
             bold |= {(noise, best)} | {(noise, other) for other, value in p.items() if value is not None and value > LEVEL}
     how = (
         f"(pairs of runs, test images drawn again by bootstrap and seeds by Student's law, p at most {LEVEL} after Holm's "
-        "correction for "
-        f"{counted(len(tested), 'comparison')}: every two methods of a column)"
+        f"correction for {counted(len(tested), 'comparison')}: every two methods of a column; beside one method alone "
+        "there are fewer, and more may be found)"
     )
     caption = (
         f" Bold: not significantly worse than the column's best {how}; a column where none is worse has nothing bold."

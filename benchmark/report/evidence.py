@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Protocol
-
-import numpy as np
 
 from ..contract.errors import BadInput
 from ..score.arrays import Bools, Ints
@@ -16,8 +15,8 @@ from .results import Result
 class Evidence(Protocol):
     """Where tests have their predictions from."""
 
-    def right(self, runs: Sequence[Result]) -> Bools:
-        """Whether each of R runs on one test set is right about each of its images, (R, N)."""
+    def right(self, runs: Sequence[Result]) -> Mapping[str, Bools]:
+        """By key, whether each of the runs on one test set is right about each of its images, (N,); of those that tell."""
         ...
 
     def labels(self, run: Result) -> Ints:
@@ -26,21 +25,25 @@ class Evidence(Protocol):
 
 
 class StoredEvidence:
-    """The predictions of finished runs on disk. Raises BadInput where they are missing or damaged."""
+    """The predictions of finished runs on disk. A run whose predictions cannot be used is left out, and `damaged` says why."""
 
     def __init__(self, store: Store):
         self._store = store
+        self.damaged: dict[str, str] = {}  #: by key
 
-    def right(self, runs: Sequence[Result]) -> Bools:
+    def right(self, runs: Sequence[Result]) -> dict[str, Bools]:
         """See `Evidence`."""
-        found = [self._store.run(run.key).test_right() for run in runs]
-        for run, right in zip(runs, found, strict=True):
-            if len(right) != len(found[0]):
-                raise BadInput(
-                    f"{self._store.run(run.key).path} holds predictions of {len(right)} test images, "
-                    f"and {runs[0].key} beside it of {len(found[0])}"
-                )
-        return np.stack(found)
+        found: dict[str, Bools] = {}
+        for run in runs:
+            try:
+                found[run.key] = self._store.run(run.key).test_right()
+            except BadInput as error:
+                self.damaged[run.key] = str(error)
+        (usual, _), *_ = Counter(map(len, found.values())).most_common(1) or [(0, 0)]
+        for key in [key for key, right in found.items() if len(right) != usual]:
+            count = len(found.pop(key))
+            self.damaged[key] = f"{self._store.run(key).path} has predictions of {count} test images, and others of {usual}"
+        return found
 
     def labels(self, run: Result) -> Ints:
         """See `Evidence`."""

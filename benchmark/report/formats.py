@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from tabulate import tabulate
 
 FORMATS = ("md", "csv", "tex", "html")
 _BOLD = {"md": ("**", "**"), "csv": ("", " *"), "tex": (r"\textbf{", "}"), "html": ("<strong>", "</strong>")}
-_OPEN, _CLOSE = "\ue000", "\ue001"  # of private use: no name holds them, and nothing escapes them
+_OPEN, _CLOSE, _MINUS = "\ue000", "\ue001", "\ue002"  # of private use: no name holds them, and nothing escapes them
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,17 @@ class Table:
     typeset: bool = True  #: whether it is narrow enough for a paper
 
 
+PREAMBLE = r"% Wants \usepackage{booktabs,graphicx} in the preamble."
+"""The first line of a LaTeX file."""
+
+
 def render(made: Sequence[Table], notes: Sequence[str]) -> dict[str, str]:
     """The text of each format, and under `printed` what a run ends with."""
     return {
         "md": _joined(made, notes),
         "printed": _joined([table for table in made if table.printed], notes),
         "csv": "\n".join(_csv(table) for table in made) + "".join(f"\n{_csv_line(f'# {note}')}" for note in notes),
-        "tex": "\n".join(_tex(table) for table in made if table.typeset) + "".join(f"\n% {note}\n" for note in notes),
+        "tex": "\n".join([PREAMBLE, *(_tex(table) for table in made if table.typeset), *(f"% {note}\n" for note in notes)]),
         "html": _html(made, notes),
     }
 
@@ -79,7 +84,8 @@ def _tex(table: Table) -> str:
     caption = tabulate([[f"{table.title}. {table.caption}"]], tablefmt="latex").split("\n")[2].removesuffix(r" \\").strip()
     # Graphicx narrows what is wider than a line, and nothing else.
     fitted = f"\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n{body}}}"
-    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{fitted}\n\\end{{table}}\n"
+    inside = f"\\centering\n\\caption{{{caption}}}\n\\medskip\n{fitted}\n".replace(_MINUS, "$-$")
+    return f"\\begin{{table}}\n{inside}\\end{{table}}\n"
 
 
 def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
@@ -99,6 +105,8 @@ def _html(made: Sequence[Table], notes: Sequence[str]) -> str:
 def _with_bold(table: Table, tablefmt: str, name: str) -> str:
     """The body of a table whose format escapes what stands in cells, and would escape the marks of bold text as well."""
     rows = _marked(table, _OPEN, _CLOSE)
+    if name == "tex":
+        rows = [[re.sub(r"(?<!\S)-(?=\d)", _MINUS, text) for text in row] for row in rows]
     body = tabulate(rows, table.columns, tablefmt=tablefmt, disable_numparse=True, colalign=_aligned(table))
     before, after = _BOLD[name]
     return str(body).replace(_OPEN, before).replace(_CLOSE, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,13 +53,13 @@ _TITLES = {
 _COST_TITLES = {"networks": "networks", "train_seconds": "seconds"}
 
 
-def tables(results: Sequence[Result], evidence: Evidence, baseline: str) -> list[Table]:
+def tables(results: Sequence[Result], evidence: Evidence, baseline: str, *, asked: bool = False) -> list[Table]:
     """The tables of each setting, and of all datasets together where they are enough to rank methods.
 
     A setting has its headline (accuracy; the mean over classes too where they are imbalanced), the differences from the
     method `baseline` where there are seeds to test them, and a table of all metrics. Runs that differ in anything but the seed
     are never averaged: each setting (dataset, backbone, weights, recipe, epochs) has its own tables, each noise its own column,
-    each method with its options its own row.
+    each method with its options its own row. `asked`: whether somebody wants to see the differences from that baseline.
     """
     made: list[Table] = []
     for of_many in grouped(by_noise(results), lambda run: setting_of(run)[1:]).values():
@@ -69,7 +70,8 @@ def tables(results: Sequence[Result], evidence: Evidence, baseline: str) -> list
                 shown["macro_acc"] = "Mean of the classes' test accuracies"
             pairs = {metric: Pairs(group, metric, evidence) for metric in shown}
             made += [headline(group, pairs[metric], f"{title} (%)") for metric, title in shown.items()]
-            made += [table for metric in shown for table in differences(group, pairs[metric], shown[metric], baseline)]
+            for metric in shown:
+                made += [replace(one, printed=asked) for one in differences(group, pairs[metric], shown[metric], baseline)]
             made.append(details(group, found if isinstance(found, str) else ""))
         if not isinstance(found, str):
             made.append(ranks(of_many, found))
@@ -122,7 +124,7 @@ def differences(group: Sequence[Result], pairs: Pairs, title: str, baseline: str
         "Means over the seeds with their 95 % t-intervals; differences in points over the seeds that both methods have, with "
         "95 % intervals and p values of pairs of runs, test images drawn again by bootstrap and seeds by Student's law. Each "
         f"interval holds by itself. p is after Holm's correction for {counted(count, 'comparison')} (a table "
-        "above that compares every two methods of a column corrects for more), bold where it is at most "
+        "that compares every two methods of a column corrects for more, and may find less), bold where it is at most "
         f"{LEVEL}.{_told_more(group)}"
     )
     columns = ("noise", "method", "mean", "its 95 % interval", f"minus {baseline}", "95 % interval", "p")

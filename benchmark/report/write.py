@@ -44,8 +44,10 @@ def all_tables(
     if baseline is not None:
         _check_baseline(results, baseline)
     beside, lacking = beside_published(results, against) if against else ([], [])
-    made = [*tables(results, StoredEvidence(store), baseline or BASELINE), *beside]
-    return made, [*lacking, *notes(results, fill_command(store))]
+    evidence = StoredEvidence(store)
+    made = tables(results, evidence, baseline or BASELINE, asked=baseline is not None)
+    untested = [f"Left out of every test: {reason}" for reason in evidence.damaged.values()]
+    return [*made, *beside], [*lacking, *untested, *notes(results, fill_command(store))]
 
 
 def _check_baseline(results: Sequence[Result], baseline: str) -> None:

@@ -106,7 +106,10 @@ class Store:
             if not needed:
                 return []
             raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
-        return read_json(path, list[PlannedRun])
+        runs = read_json(path, list[PlannedRun])
+        if needed and not runs:
+            raise BadInput(f"{path} is damaged: it holds no runs")
+        return runs
 
     def has_result(self, name: str) -> bool:
         """Whether there is a table of that name."""

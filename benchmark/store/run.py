@@ -194,13 +194,22 @@ class RunFolder:
         return read_json(self.path / "environment.json", dict[str, Any])
 
     def history(self) -> dict[str, NDArray[np.float64]]:
-        """The epochs (E,) by column, NaN where nothing stands. Raises BadInput where one is no number."""
+        """The epochs so far (E,) by column, NaN where nothing stands. Raises BadInput where one is missing or damaged."""
+        damaged = f"{self.path / 'history.csv'} is damaged:"
         try:
             rows = self.history_rows()
-            columns = {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else ())}
+            columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows[0] if rows else ())}
         except (TypeError, ValueError, csv.Error):
-            raise BadInput(f"{self.path / 'history.csv'} is damaged: one of its values is no number") from None
-        return {name: np.array(values) for name, values in columns.items()}
+            raise BadInput(f"{damaged} one of its values is no number") from None
+        finished = self.status == "finished"
+        if not rows and not finished:
+            return {}
+        if not {"epoch", "epochs"} <= columns.keys():
+            raise BadInput(f"{damaged} there are no epochs in it")
+        expected = columns["epochs"][-1] if finished else len(rows)
+        if not np.array_equal(columns["epoch"], 1 + np.arange(expected)):
+            raise BadInput(f"{damaged} it holds {len(rows)} epochs, and not each of {expected:g} once")
+        return columns
 
     def history_rows(self) -> list[dict[str, str]]:
         """The epochs so far as text, for the progress display."""

@@ -166,9 +166,9 @@ def test_the_headline_in_all_formats_to_the_letter():
         f'\n"# {NOTES[0]}"\n\n# {NOTES[1]}\n\n# {NOTES[2]}\n'
     )
     assert texts["tex"] == (
-        "\\begin{table}\n\\centering\n"
+        "% Wants \\usepackage{booktabs,graphicx} in the preamble.\n\\begin{table}\n\\centering\n"
         f"\\caption{{Test accuracy (\\%): {SETTING}. {caption}}}\n"
-        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
+        "\\medskip\n\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
         "\\begin{tabular}{lrrr}\n\\toprule\n"
         " method   &   20 \\% (realised 20.00 \\%) &   networks &   seconds \\\\\n\\midrule\n"
         " ce       &            79.00 (1 of 2) &          1 &      10.0 \\\\\n"
