@@ -456,7 +456,10 @@ def test_a_table_of_three_seeds_compares_with_the_baseline_that_was_asked_for(ca
     assert re.search(r"^\| m1 +\| +\*\*[0-9.]+ ± [0-9.]+\*\* \|", out, re.M)
     assert len(list(three_seeds.rglob("test_right.npy"))) == 9
     assert "Test accuracy beside ce" in (three_seeds / "table.md").read_text()
-    assert call("table", three_seeds, "--baseline", "m1")[0] == 0
+    assert "beside ce" not in out
+    status, out, _ = call("table", three_seeds, "--baseline", "m1")
+    assert status == 0
+    assert "Test accuracy beside m1" in out
     assert "Test accuracy beside m1" in (three_seeds / "table.md").read_text()
 
 
@@ -475,12 +478,19 @@ def test_a_baseline_that_is_told_more_is_refused(call, three_seeds):
     assert "--baseline m2: it is told more than the given labels" in err
 
 
-def test_lost_predictions_are_named_in_one_line(call, three_seeds):
-    for file in three_seeds.rglob("predictions.npz"):
+def test_lost_predictions_cost_the_tests_that_want_them_and_are_named(call, three_seeds):
+    whole = call("table", three_seeds)[1]
+    lost, *others = three_seeds.rglob("predictions.npz")
+    lost.write_bytes(b"PK nothing")
+    status, out, _ = call("table", three_seeds)
+    assert status == 0
+    assert re.findall(r"[0-9.]+ ± [0-9.]+", out) == re.findall(r"[0-9.]+ ± [0-9.]+", whole)  # the means need none of them
+    assert f"Left out of every test: {lost} cannot be read" in out
+    for file in others:
         file.unlink()
-    status, _, err = call("table", three_seeds)
-    assert (status, len(err.strip().splitlines())) == (2, 1)
-    assert "predictions.npz cannot be read" in err
+    out = call("table", three_seeds)[1]
+    assert out.count("Left out of every test") == 9
+    assert "**6" not in out
 
 
 def test_tables_never_import_the_training_code(three_seeds):

@@ -103,7 +103,7 @@ def test_a_run_tells_all_that_is_known_of_it(tmp_path: Path):
 
 def test_long_histories_are_thinned_to_their_last_epoch(tmp_path: Path):
     store = finished_sweep(tmp_path, methods=("ce",))
-    store.run("ce-symmetric-0.3-0").save_history([{"epoch": e + 1, "test_accuracy": e / 3} for e in range(250)])
+    store.run("ce-symmetric-0.3-0").save_history([{"epoch": e + 1, "epochs": 250, "test_accuracy": e / 3} for e in range(250)])
     history = Parsed(page_of(store, names=["cost"])).data["runs"]["ce-symmetric-0.3-0"]["history"]
     assert (history["epochs"], len(history["rows"])) == (250, 84)
     assert history["rows"][-1] == [250, 83]
