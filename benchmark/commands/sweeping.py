@@ -43,7 +43,7 @@ def carry_out(
     if dry_run or len(sweeps) > 1 or notes:  # of several, all are checked before the first is run
         for sweep, folder in zip(sweeps, folders, strict=True):
             beside = [planned.sweep for (planned, _), other in zip(plans, folders, strict=False) if other == folder]
-            plans.append(plan_sweep(sweep, folder, settings, beside))
+            plans.append(plan_sweep(sweep, folder, settings, beside, fetch=not dry_run))
     print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
     if dry_run:
         _show_plans(plans, folders, settings, as_json=as_json)
@@ -81,14 +81,20 @@ def _show_plans(
             {
                 "key": job.key,
                 "run": run_label(job),
-                "status": store.run(job.key).status,
-                "action": "run" if wanted(job, store, settings) else "keep",
+                "status": store.run(job.key).status if job.key else "missing",
+                "action": "run" if not job.key or wanted(job, store, settings) else "keep",
             }
             for job in shard(planned.jobs, settings)
         ]
         everything += rows
         if not as_json:
-            print("".join(f"{row['key']}  {row['status']:<8}  {row['action']:<4}  {row['run']}\n" for row in rows), end="")
+            print(
+                "".join(
+                    f"{row['key'] or 'key not yet known'}  {row['status']:<8}  {row['action']:<4}  {row['run']}\n"
+                    for row in rows
+                ),
+                end="",
+            )
             todo = sum(row["action"] == "run" for row in rows)
             print("".join(f"{note}\n" for note in planned.notes), end="", file=sys.stderr)
             at_a_time = f"{workers} at a time" if workers else "as many at a time as the device does best"

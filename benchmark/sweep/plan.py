@@ -64,11 +64,14 @@ def _lack(method: type[Method], data: Prepared) -> str | None:
     return "votes for its training images" if "votes" in method.privilege and data.data.train.votes is None else None
 
 
-def plan(sweep: Sweep, device: str, threads: int) -> Plan:
-    """Checks every name, option and file of a sweep, prepares its data and labels, and gives its jobs. Raises BadInput."""
+def plan(sweep: Sweep, device: str, threads: int, *, fetch: bool = True) -> Plan:
+    """Checks every name, option and file of a sweep, prepares its data and labels, and gives its jobs. Raises BadInput.
+
+    `fetch`: whether pretrained weights may be fetched; where they may not and are not here, the jobs have no keys yet.
+    """
     from ..train.backbones import build_backbone, check_backbone
     from ..train.device import resolve_device, resolve_precision
-    from ..train.pretrained import fill, input_of, load_weights
+    from ..train.pretrained import at_hand, fill, input_of, load_weights
 
     plugins = load_plugins(sweep.plugins)
     configs = {name: _config(sweep, plugins.methods[name]) for name in sweep.methods}
@@ -78,7 +81,8 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
     sweep = sweep.model_copy(update={"precision": resolve_precision(sweep.precision, on), "threads": threads})
     check_backbone(sweep.backbone)
     need_images(plugins, sweep)  # weights may take minutes to come, or to be waited for in vain
-    weights = load_weights(sweep.pretrained, sweep.backbone) if sweep.pretrained else None
+    here = sweep.pretrained is None or fetch or at_hand(sweep.pretrained, sweep.backbone)
+    weights = load_weights(sweep.pretrained, sweep.backbone) if sweep.pretrained and here else None
     recipes = {name: _recipe(sweep, plugins.methods[name]) for name in sweep.methods}
     dataset, cache, data = prepared(plugins, sweep.dataset_spec(), data_root(sweep.data_root))
     for name in sweep.methods:
@@ -102,7 +106,9 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
         jobs.append(
             Job(
                 spec=spec,
-                key=spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights.sha256 if weights else None),
+                key=spec.key(code=codes[spec.method], noise=noise.sha256, weights=weights.sha256 if weights else None)
+                if here
+                else "",
                 noise_sha256=noise.sha256,
                 weights_sha256=weights.sha256 if weights else None,
                 dataset_sha256=data.sha256,
@@ -121,7 +127,10 @@ def plan(sweep: Sweep, device: str, threads: int) -> Plan:
                 plugins=sweep.plugins,
             )
         )
-    return Plan(sweep, jobs, noises, (*data.data.notes, *([str(match)] if match else []), *made.notes))
+    of_weights = [str(match)] if match else []
+    if not here:
+        of_weights = [f"--pretrained {sweep.pretrained}: not on this machine yet; a run fetches them, and has its key then"]
+    return Plan(sweep, jobs, noises, (*data.data.notes, *of_weights, *made.notes))
 
 
 def _config(sweep: Sweep, method: type[Method]) -> Any:

@@ -74,10 +74,13 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
     return Outcome(jobs, statuses.count("finished"), statuses.count("failed"), len(before))
 
 
-def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Sweep] = ()) -> tuple[Plan, int | None]:
+def plan_sweep(
+    sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Sweep] = (), *, fetch: bool = True
+) -> tuple[Plan, int | None]:
     """The plan of a sweep into `out`, and how many runs go side by side; None where that is to be found out on the device.
 
-    `beside`: planned sweeps that will have been written there by then. Raises BadInput; writes nothing but data caches.
+    `beside`: planned sweeps that will have been written there by then; `fetch` is as for `plan`. Raises BadInput; writes
+    nothing but data caches.
     """
     store = Store(out)
     store.check_writable()
@@ -91,7 +94,7 @@ def plan_sweep(sweep: Sweep, out: Path, settings: Settings, beside: Sequence[Swe
     threads = kept or sweep.threads or max(1, cores // min([cores, grid, *asked]))
     of_cores = max(1, min(cores // threads, grid)) if _on_cpu(settings.device) else None
     workers = min(asked) if asked else of_cores
-    planned = plan(sweep, settings.device, threads)
+    planned = plan(sweep, settings.device, threads, fetch=fetch)
     _refuse_conflicts(planned.sweep, before, out)
     _refuse_other_contents(planned.jobs, store)
     return replace(planned, notes=(*left_out, *planned.notes)), workers

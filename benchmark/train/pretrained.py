@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,6 +62,25 @@ def load_weights(which: str, backbone: str) -> Weights:
     return Weights(file.name, read_weights(file), hashlib.sha256(file.read_bytes()).hexdigest())
 
 
+def at_hand(which: str, backbone: str) -> bool:
+    """Whether `load_weights` would find these on this machine, or need not look anywhere else."""
+    if which != IMAGENET or backbone in (SMALL, DLIB, *FOR_32_PX):
+        return True
+    downloads = Path(torch.hub.get_dir(), "checkpoints")
+    if backbone.startswith(TORCHVISION):
+        from torchvision import models
+
+        return (downloads / Path(models.get_model_weights(backbone.removeprefix(TORCHVISION)).DEFAULT.url).name).is_file()
+    import timm
+    from huggingface_hub import try_to_load_from_cache  # timm's own way to its weights
+
+    told = timm.get_pretrained_cfg(backbone)
+    if told is None or not told.hf_hub_id:
+        return bool(told and told.url and (downloads / Path(told.url).name).is_file())
+    files = ("model.safetensors", "pytorch_model.bin")
+    return any(isinstance(try_to_load_from_cache(told.hf_hub_id, file), str) for file in files)
+
+
 def input_of(backbone: str, weights: Weights | None) -> Input:
     """What images are brought to: as the weights were shown them, or as the backbone wants them."""
     own = own_input(backbone)
@@ -89,6 +109,7 @@ def _imagenet(backbone: str) -> Weights:
         else:
             import timm
 
+            logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each of its retries is a line, and the last an error
             model = timm.create_model(backbone, pretrained=True)
             told = model.pretrained_cfg
             tensors, shown = model.state_dict(), Input(tuple(told["mean"]), tuple(told["std"]), told["input_size"][-1])

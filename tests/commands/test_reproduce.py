@@ -54,6 +54,17 @@ def test_datasets_that_are_not_there_are_named_and_the_others_go_on(call, shippe
     assert not (tmp_path / "none").exists()
 
 
+def test_a_dry_run_fetches_no_weights_and_says_that_a_run_will(call, shipped, monkeypatch, tmp_path):
+    entry = {**shipped.entries[0], "pretrained": "imagenet", "backbone": "resnet18"}
+    monkeypatch.setattr(named, "named_sweep", lambda name: dataclasses.replace(shipped, entries=(entry,)))
+    monkeypatch.setattr("benchmark.train.pretrained.load_weights", None)  # which fetches
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: None)
+    status, out, err = call("reproduce", "tiny-noise", "--dry-run")
+    assert status == 0, err
+    assert out.startswith("key not yet known  missing   run   ce, symmetric 20 %, seed 0\n")
+    assert "--pretrained imagenet: not on this machine yet; a run fetches them" in err
+
+
 def test_the_small_scale_has_a_folder_of_its_own_and_is_the_sweep_that_run_would_run(call, shipped, tmp_path):
     words = ("reproduce", "tiny-noise", "--scale", "small", "--dataset", "tiny@48", "--dry-run")
     same = ("run", "--dataset", "tiny@48", "--noise", "20", "--plugin", shipped.entries[0]["plugins"][0], "--dry-run", "--json")
