@@ -23,6 +23,7 @@ from ..spec import RunSpec
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
 from ..train.backbones import Input
+from ..train.device import settle
 from ..train.model import Predicted
 from ..train.pretrained import colour_statistics, input_of, load_weights
 from ..train.trainer import Diverged, Trainer
@@ -51,12 +52,13 @@ def execute(job: Job, root: Path, again: bool = False, each_epoch: Callable[[], 
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a run that fails is recorded, whatever its plugin raised, and harms no other
-        folder.fail(_reason(error), traceback.format_exc())
+        folder.fail(reason(error), traceback.format_exc())
         return "failed"
     return "finished"
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why a training failed, in one line."""
     if isinstance(error, Diverged | BadInput):
         return " ".join(str(error).split())
     if isinstance(error, torch.cuda.OutOfMemoryError):
@@ -65,9 +67,8 @@ def _reason(error: BaseException) -> str:
 
 
 def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None]) -> None:
-    torch.set_num_threads(job.threads)
-    torch.use_deterministic_algorithms(job.device == "cpu")
     spec, device = job.spec, torch.device(job.device)
+    settle(device, job.threads)
     data = load(job.cache, spec.dataset)
     noise = read_artefact(Store(root).noise_path(job.noise_sha256))
     given, outside = noise.given, noise.outside
