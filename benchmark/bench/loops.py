@@ -66,7 +66,7 @@ class Harness:
         with as_in_a_run(self.setting.device, self.setting.threads):
             return seconds(lambda: self.trainer.predict(self.test, "test"), self.setting.device)
 
-    def forward(self) -> float:
+    def bare_evaluation(self) -> float:
         """Seconds of the method's `predict` alone over the same images, in batches that are there already."""
 
         @torch.no_grad()
@@ -103,6 +103,7 @@ class Bare:
         self.batch = Batch(images.images(index, augmented=True), images.labels[index], index, images)
         self.gradients()
         optimiser.step()  # the first one makes what the optimisers keep
+        self.method.zero_grad(set_to_none=True)
         self._optimisers, self._steps = optimiser.parts, harness.steps
 
     def gradients(self) -> None:

@@ -122,8 +122,8 @@ def table(rows: Sequence[Row]) -> str:
         f"{one['image_size']} px, batches of {one['batch_size']}, {one['precision']}; {one['hardware']}, "
         f"{counted(one['threads'], 'thread')}, torch {one['torch']}. Ratios are medians over rounds in which all loops take "
         "turns, with the 10th and 90th percentile. Step: an epoch of the harness, as much as falls to a batch; bare: a plain "
-        "loop over one batch; / first: over the first method's step; evaluation: over its own forward; augmentation: of a step; "
-        "of peak: operations of matrix products and convolutions, over those of a large matrix product."
+        "loop over one batch; / first: over the first method's step; evaluation: over its own forward; augmentation: of a step;"
+        " of peak: operations of matrix products and convolutions, over those of a large matrix product."
     )
     titles = (*names, *(title for title, _ in shown.values()))
     made = Table(f"Speed: {one['backbone'] if not several else 'by backbone'}", titles, tuple(body), caption, (), len(names))

@@ -51,7 +51,11 @@ def bench(
     }
     wanted = Wanted(**{name: value for name, value in given.items() if value is not None})
     folder = Path(path_of("--out", out))
-    rows = measured(wanted, folder, lambda line: print(line, file=sys.stderr))
+    try:
+        rows = measured(wanted, folder, lambda line: print(line, file=sys.stderr))
+    except KeyboardInterrupt:
+        print(f"interrupted; what is done is kept in {folder}", file=sys.stderr)
+        raise typer.Exit(130) from None
     print(as_json_text(rows) if json_ else table(rows), end="\n" if json_ else "")
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
