@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from .commands.bench import bench
 from .commands.data import data_check, data_prepare, data_show
 from .commands.lists import list_
 from .commands.method import method_check, method_new
@@ -35,6 +36,7 @@ app.command("reproduce")(reproduce)
 app.command("list")(list_)
 app.command("export")(export)
 app.command("predict")(predict)
+app.command("bench")(bench)
 
 method = _group("Start a method of your own, and check it.")
 method.command("new")(method_new)

@@ -24,6 +24,24 @@ def whole_path(what: str, text: str, base: Path | None = None) -> Path:
     return path
 
 
+def need_writable(what: str, folder: Path) -> None:
+    """Raises BadInput, which begins with `what`, where no file can be written below a folder; leaves no trace."""
+    above = folder
+    try:
+        while not above.exists():
+            above = above.parent
+        if folder.is_symlink() and not folder.exists():
+            raise BadInput(f"{what} {folder}: it is a link to nothing")
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"{what} {folder}: it is a file")
+        if not above.is_dir():
+            raise BadInput(f"{what} {folder}: {above} is a file")
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise BadInput(f"{what} {folder}: it cannot be written ({error.strerror})") from None
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file so that at any moment it is either the old one, the new one, or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..contract.errors import BadInput
-from ..paths import write_whole
+from ..paths import need_writable, write_whole
 from ..spec import RunSpec
 from .files import as_json, read_json, read_text
 from .run import RunFolder
@@ -49,16 +48,8 @@ class Store:
 
     def check_writable(self) -> None:
         """Raises BadInput where nothing can be written; leaves no trace."""
-        above = self.root
+        need_writable("--out", self.root)
         try:
-            while not above.exists():
-                above = above.parent
-            if self.root.is_symlink() and not self.root.exists():
-                raise BadInput(f"--out {self.root}: it is a link to nothing")
-            if self.root.exists() and not self.root.is_dir():
-                raise BadInput(f"--out {self.root}: it is a file")
-            if not above.is_dir():
-                raise BadInput(f"--out {self.root}: {above} is a file")
             for name, is_folder in (("noise", True), ("runs", True), ("sweep.toml", False), ("grid.json", False)):
                 path = self.root / name
                 if path.exists() and not (path.is_dir() if is_folder else path.is_file()):
@@ -69,8 +60,6 @@ class Store:
                         raise BadInput(
                             f"--out {self.root}: {path} would be overwritten, and is of no sweep (there is no sweep.toml)"
                         )
-            with tempfile.TemporaryFile(dir=above):
-                pass
         except OSError as error:
             raise BadInput(f"--out {self.root}: it cannot be written ({error.strerror})") from None
 

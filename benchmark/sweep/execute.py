@@ -17,6 +17,7 @@ from ..data import stratified
 from ..score import accuracy, score_test, score_training, select, wrong_label_fit
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
+from ..train.device import settle
 from ..train.model import Predicted
 from ..train.trainer import Diverged, Trainer
 from .machine import environment, peak_memory, reset_peak_memory
@@ -42,12 +43,13 @@ def execute(job: Job, root: Path, again: bool = False, each_epoch: Callable[[], 
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a run that fails is recorded, whatever its plugin raised, and harms no other
-        folder.fail(_reason(error), traceback.format_exc())
+        folder.fail(reason(error), traceback.format_exc())
         return "failed"
     return "finished"
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why a training failed, in one line."""
     if isinstance(error, Diverged | BadInput):
         return " ".join(str(error).split())
     if isinstance(error, torch.cuda.OutOfMemoryError):
@@ -56,8 +58,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None]) -> None:
-    torch.set_num_threads(job.threads)
-    torch.use_deterministic_algorithms(job.device == "cpu")
+    settle(torch.device(job.device), job.threads)
     ready = made_ready(job, root)
     trainer = ready.trainer
     machine = environment(job.device, job.threads)

@@ -77,9 +77,10 @@ def _probe(job: Job, root: Path, meeting: Path, runs: int, seconds: float) -> li
     """When each of a run's short epochs ended, while all of the runs train; writes nothing below `root`."""
     import torch
 
+    from ..train.device import settle
     from .ready import made_ready
 
-    torch.set_num_threads(job.threads)
+    settle(torch.device(job.device), job.threads)
     trainer = made_ready(job, root, images=STEPS * job.spec.recipe.batch_size).trainer
     trainer.train_epoch()  # the first one finds out which kernels to take
     (meeting / str(os.getpid())).touch()

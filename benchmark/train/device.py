@@ -35,6 +35,12 @@ def resolve_precision(name: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
 
 
+def settle(device: torch.device, threads: int) -> None:
+    """What holds in a process that trains: so many threads, and on the CPU the same bits each time."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+
+
 def _cpu_has_bf16() -> bool:
     try:
         flags = torch.cpu.get_capabilities()

@@ -1,0 +1,64 @@
+"""What is measured: a method on a backbone, with made-up images of one size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..contract.method import Method
+from ..spec import Recipe, recipe
+from ..streams import numpy_stream
+from ..train.trainer import Trainer
+from ..train.training_set import Augmentation, DeviceSet
+
+CLASSES, CHANNELS = 7, 3
+"""As many classes as expressions, and images in colour."""
+NOISE_RATE = 0.2
+"""What methods that are told it are told: the speed does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A method in the setting in which it is measured; the recipe is `common`."""
+
+    method: type[Method]
+    backbone: str
+    image_size: int  #: pixels of a side
+    batch_size: int
+    device: torch.device
+    precision: str  #: `fp32` or `bf16`
+    threads: int
+
+    @property
+    def recipe(self) -> Recipe:
+        """The common recipe, with this batch size."""
+        return recipe("common", batch_size=self.batch_size)
+
+    def images(self, count: int) -> DeviceSet:
+        """Noise with random labels, augmented as the recipe says."""
+        rng = numpy_stream(0, "bench")
+        pixels = rng.integers(0, 256, (count, self.image_size, self.image_size, CHANNELS), dtype=np.uint8)
+        half = np.full(CHANNELS, 0.5, np.float32)
+        how = self.recipe
+        augmentation = Augmentation(how.flip, round(how.shift * self.image_size), how.erase)
+        labels = rng.integers(0, CLASSES, count)
+        return DeviceSet(pixels, labels, None, mean=half, std=half, device=self.device, augmentation=augmentation)
+
+    def trainer(self, images: DeviceSet, precision: str | None = None) -> Trainer:
+        """A training of the method on these images, which has not begun; methods that are told more hear made-up facts."""
+        votes = torch.nn.functional.one_hot(images.labels, CLASSES) * 10
+        transition = torch.full((CLASSES, CLASSES), NOISE_RATE / (CLASSES - 1)).fill_diagonal_(1 - NOISE_RATE)
+        return Trainer(
+            self.method,
+            self.method.Config(),
+            images,
+            None,
+            num_classes=CLASSES,
+            recipe=self.recipe,
+            backbone=self.backbone,
+            precision=precision or self.precision,
+            seed=0,
+            privileged={"votes": votes, "noise_rate": NOISE_RATE, "transition": transition.to(self.device)},
+        )

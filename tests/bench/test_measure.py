@@ -1,0 +1,74 @@
+"""From times to figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.bench import measure
+from benchmark.bench.measure import figures, in_rounds
+
+ROUNDS = {
+    "step": [2.0, 4.4, 9.0],
+    "bare": [1.0, 4.0, 10.0],
+    "evaluation": [3.0, 3.0, 3.0],
+    "bare_evaluation": [2.0, 3.0, 1.0],
+    "augmented": [0.2, 0.44, 0.9],
+    "plain": [0.1, 0.22, 0.45],
+    "peak": [7.0, 8.0, 9.0],
+}
+
+
+def test_overhead_is_the_ratio_of_the_two_times_and_the_median_of_the_rounds_ratios():
+    found = figures(ROUNDS, 64, 10**9)
+    assert found["overhead"] == pytest.approx(1.1)
+    assert found["step_ms"] / found["bare_step_ms"] == pytest.approx(1.1)
+    assert np.sqrt(found["step_ms"] * found["bare_step_ms"]) == pytest.approx(1000 * np.sqrt(4.4 * 4.0))
+    assert (found["overhead_low"], found["overhead_high"]) == (pytest.approx(0.94), pytest.approx(1.82))
+    assert found["rounds"] == 3
+
+
+def test_speeds_and_shares_are_of_the_same_step():
+    found = figures(ROUNDS, 64, 3 * 10**9)
+    step = found["step_ms"] / 1000
+    assert found["images_per_second"] == pytest.approx(64 / step)
+    assert found["step_gflop"] == 3.0
+    assert found["achieved_gflops"] == pytest.approx(3 / step)
+    assert found["peak_gflops"] == 8.0
+    assert found["peak_share"] == pytest.approx(3 / step / 8)
+    assert found["evaluation_overhead"] == 1.5
+    assert found["input_share"] == pytest.approx(0.1)
+    assert found["augmentation_share"] == pytest.approx(0.05)
+
+
+def test_a_machine_that_slows_down_changes_no_ratio():
+    slow = np.array([1.0, 7.0, 3.0])
+    drifting = {name: np.array(values) * (1 / slow if name == "peak" else slow) for name, values in ROUNDS.items()}
+    found, drifted = figures(ROUNDS, 64, 1), figures(drifting, 64, 1)
+    for name in ("overhead", "overhead_low", "overhead_high", "evaluation_overhead", "input_share", "augmentation_share"):
+        assert drifted[name] == pytest.approx(found[name])
+
+
+def test_what_a_step_is_set_beside():
+    assert figures(ROUNDS, 64, 1)["relative_step"] == 1.0
+    assert "speedup" not in figures(ROUNDS, 64, 1)
+    found = figures({**ROUNDS, "first": [1.0, 4.0, 10.0], "released": [6.0, 13.2, 18.0]}, 64, 1)
+    assert found["relative_step"] == pytest.approx(1.1)
+    assert found["speedup"] == pytest.approx(3.0)
+    assert found["speedup_low"] == pytest.approx(2.2)
+    assert found["released_images_per_second"] == pytest.approx(64 / 13.2)
+
+
+def test_loops_take_turns_and_every_other_round_goes_backwards(monkeypatch):
+    monkeypatch.setattr(measure, "ROUNDS", 3)
+    called = []
+    blocks = {name: lambda name=name: called.append(name) or float(len(called)) for name in "abc"}
+    found = in_rounds(blocks, seconds=1e-9)
+    assert "".join(called) == "abccbaabc"
+    assert found == {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]}
+
+
+def test_there_are_as_many_rounds_as_begin_in_time(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
+    assert len(in_rounds({"a": lambda: 0.0}, seconds=8.5)["a"]) == measure.ROUNDS + 8

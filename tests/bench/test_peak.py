@@ -1,0 +1,84 @@
+"""Operations are those that a pencil counts; the peak is a product's operations over its time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diary import Diary, quick, setting
+from torch import nn
+from torch.nn import functional as F
+
+from benchmark.bench import peak
+from benchmark.bench.loops import Bare, Harness
+from benchmark.bench.peak import Peak, step_flop
+
+
+def counted(method: type[Diary], **changes: object) -> int:
+    harness = Harness(setting(method, **changes), steps=2)
+    harness.begin()
+    return step_flop(Bare(harness))
+
+
+class Convolved(Diary):
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.conv = nn.Conv2d(3, 5, 3, padding=1)
+        self.layer = nn.Linear(5, 7)
+
+    def logits(self, images):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+            return self.layer(self.conv(images).mean(dim=(2, 3))).float()
+
+    low = False
+
+
+class Low(Convolved):
+    low = True
+
+
+@pytest.mark.parametrize("method", [Convolved, Low])
+def test_a_convolution_and_a_layer(method):
+    conv = 2 * 8 * (16 * 16) * (3 * 3 * 3) * 5  # batch, positions, window, channels; images need no gradient
+    layer = 2 * 8 * 5 * 7
+    assert counted(method) == 2 * conv + 3 * layer
+
+
+class Attentive(Diary):
+    def logits(self, images):
+        x = images.flatten(2).transpose(1, 2)[:, None] * self.layer.weight.sum()  # (B, 1, 256, 3)
+        return F.scaled_dot_product_attention(x, x, x).mean(dim=(1, 2)) @ self.layer.weight.T
+
+
+def test_attention():
+    tokens, width = 16 * 16, 3
+    products = 2 * 8 * tokens * tokens * width  # each: of queries and keys, of weights and values
+    forward, backward = 2 * products, 5 * products  # backward computes the weights again
+    assert counted(Attentive) >= forward + backward
+    assert counted(Attentive) == pytest.approx(forward + backward, rel=1e-3)  # the last layer is small
+
+
+def test_the_peak_is_of_the_fastest_size(monkeypatch):
+    spent = {64: 1.0, 128: 2.0, 256: 64.0}  # operations: 1, 8, 64
+
+    def clock(work, device):
+        work()
+        return spent[made[-1]]
+
+    made = []
+    take = Peak._take
+    monkeypatch.setattr(Peak, "_take", lambda self, side: (made.append(side), take(self, side)))
+    monkeypatch.setattr(peak, "seconds", clock)
+    monkeypatch.setattr(peak, "SMALLEST", 64)
+    monkeypatch.setattr(peak, "LARGEST", 256)
+    monkeypatch.setattr(peak, "LONG_ENOUGH", 3.0)
+    found = Peak(torch.device("cpu"), "bf16")
+    assert found.side == 128
+    assert made == [64, 128, 256, 128]
+    spent[128] = 0.5
+    assert found.gflops() == pytest.approx(2e-9 * 128**3 * 2 / 0.5)  # products of 2 s, repeated to last 3
+
+
+def test_the_peak_is_measured_in_the_precision_of_the_run(monkeypatch):
+    quick(monkeypatch)
+    assert Peak(torch.device("cpu"), "bf16")._a.dtype == torch.bfloat16
+    assert Peak(torch.device("cpu"), "fp32")._a.dtype == torch.float32
