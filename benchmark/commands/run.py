@@ -62,7 +62,7 @@ def run(
     seeds: Seeds = None,
     seed: Seed = None,
     recipe: Annotated[
-        str | None, Option(help="common, fine-tune (the usual with --pretrained), or paper (each its own).")
+        str | None, Option(help="common, fine-tune (the usual with --pretrained), cifar, fast-cifar, or paper (each its own).")
     ] = None,
     epochs: Epochs = None,
     batch_size: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,
