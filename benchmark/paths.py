@@ -42,15 +42,19 @@ def need_writable(what: str, folder: Path) -> None:
         raise BadInput(f"{what} {folder}: it cannot be written ({error.strerror})") from None
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that at any moment it is either the old one, the new one, or not there."""
+def write_whole(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Writes a file so that at any moment it is either the old one, the new one, or not there.
+
+    What is not `lasting`, because it can be made again, is not waited for until it is on the disk; a power cut may halve it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         Path(part).chmod(0o644)
         Path(part).replace(path)
     except BaseException:

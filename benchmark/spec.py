@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -162,9 +162,13 @@ class RunSpec:
     precision: str
     seed: int
 
+    def __hash__(self) -> int:
+        """Of what tells the runs of a grid apart: options, which are mappings, have no hash."""
+        return hash((self.method, self.noise_kind, self.noise_rate, self.seed))
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for spec.json."""
-        return asdict(self)
+        return {**vars(self), "dataset": dict(vars(self.dataset)), "recipe": dict(vars(self.recipe))}
 
     def key(self, *, code: str, noise: str, weights: str | None) -> str:
         """16 hex digits: of the spec, the method's code, the noise artefact, the pretrained weights and the protocol."""

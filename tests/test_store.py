@@ -88,7 +88,7 @@ def test_what_a_run_got_right_is_kept_once_it_was_asked_for_and_goes_with_the_ru
 
 def test_what_a_run_got_right_can_be_read_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = finished(tmp_path)
-    monkeypatch.setattr("benchmark.store.run.write_whole", lambda *_: (_ for _ in ()).throw(PermissionError("read-only")))
+    monkeypatch.setattr("benchmark.store.run.write_whole", lambda *_, **__: (_ for _ in ()).throw(PermissionError("read-only")))
     assert run.test_right().tolist() == [True, True, False, False]
     assert not (run.path / "test_right.npy").exists()
 

@@ -77,14 +77,16 @@ def _show_plans(
     everything = []
     for (planned, workers), folder in zip(plans, folders, strict=True):
         store = Store(folder)
+        jobs = shard(planned.jobs, settings)
+        statuses = [store.run(job.key).status if job.key else "missing" for job in jobs]
         rows = [
             {
                 "key": job.key,
                 "run": run_label(job),
-                "status": store.run(job.key).status if job.key else "missing",
-                "action": "run" if not job.key or wanted(job, store, settings) else "keep",
+                "status": status,
+                "action": "run" if wanted(status, settings) else "keep",
             }
-            for job in shard(planned.jobs, settings)
+            for job, status in zip(jobs, statuses, strict=True)
         ]
         everything += rows
         if not as_json:

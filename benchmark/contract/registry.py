@@ -12,15 +12,18 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .dataset import Card, Dataset
 from .errors import BadInput, need_file, told, unknown
-from .method import Method, Paper
 from .privilege import PRIVILEGES
+
+if TYPE_CHECKING:
+    from .method import Method
 
 NAME = re.compile(r"[a-z0-9][a-z0-9:_-]*")
 """What a plugin may be called."""
@@ -33,6 +36,7 @@ class Registry(Generic[Plugin]):
     """The plugins of one sort by name, and those that could not be had with the reason."""
 
     what: str  #: "method" or "dataset"
+    base: type  #: of its plugins
     plugins: dict[str, type[Plugin]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
@@ -61,12 +65,20 @@ class Registry(Generic[Plugin]):
             self.broken[plugin.name] = f"two {self.what}s have this name: {places}"
 
 
-@dataclass(frozen=True)
 class Plugins:
-    """Everything that can be named on the command line."""
+    """Everything that can be named on the command line; each sort is looked for when it is first wanted."""
 
-    methods: Registry[Method]
-    datasets: Registry[Dataset]
+    @cached_property
+    def methods(self) -> Registry[Method]:
+        """The methods; with them comes torch, which takes seconds to import."""
+        from .method import Method
+
+        return _found(Registry("method", Method))
+
+    @cached_property
+    def datasets(self) -> Registry[Dataset]:
+        """The datasets."""
+        return _found(Registry("dataset", Dataset))
 
 
 def load_plugins(files: Sequence[str | Path] = ()) -> Plugins:
@@ -75,29 +87,31 @@ def load_plugins(files: Sequence[str | Path] = ()) -> Plugins:
     A built-in or installed plugin that fails to import is kept under its name in `broken` and harms no other; one of `files`
     that does not import, holds no plugin, or takes a name that exists, raises BadInput.
     """
-    found = Plugins(Registry("method"), Registry("dataset"))
-    for registry, base, folder in _kinds(found):
-        _load_folder(registry, base, importlib.import_module(f"benchmark.{folder}"))
-        _load_entry_points(registry, base, f"benchmark.{folder}")
+    found = Plugins()
     for file in files:
-        _load_file(found, Path(file))
+        _load_file(Path(file), found.methods, found.datasets)
     return found
 
 
 def methods_in_file(file: Path) -> list[type[Method]]:
     """The methods that a loose file defines, whatever else has their names. Raises BadInput."""
-    found = Plugins(Registry("method"), Registry("dataset"))
-    _load_file(found, file, "method check")
-    if not found.methods.plugins:
+    from .method import Method
+
+    methods: Registry[Method] = Registry("method", Method)
+    _load_file(file, methods, Registry("dataset", Dataset), what="method check")
+    if not methods.plugins:
         raise BadInput(f"{file}: it defines no Method with a name")
-    return list(found.methods.plugins.values())
+    return list(methods.plugins.values())
 
 
-def _kinds(found: Plugins) -> list[tuple[Registry[Any], type, str]]:
-    return [(found.methods, Method, "methods"), (found.datasets, Dataset, "datasets")]
+def _found(registry: Registry[Plugin]) -> Registry[Plugin]:
+    """The registry with the built-in and the installed plugins of its sort."""
+    _load_folder(registry, importlib.import_module(f"benchmark.{registry.what}s"))
+    _load_entry_points(registry, f"benchmark.{registry.what}s")
+    return registry
 
 
-def _load_folder(registry: Registry[Any], base: type, package: ModuleType) -> None:
+def _load_folder(registry: Registry[Any], package: ModuleType) -> None:
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda i: i.name):
         if not info.name.startswith("_"):
             try:
@@ -107,11 +121,11 @@ def _load_folder(registry: Registry[Any], base: type, package: ModuleType) -> No
             except BaseException as error:  # whatever a plugin raises at import is its own fault, and named as such
                 registry.broken[info.name.replace("_", "-")] = told(error)
                 continue
-            for plugin in plugins_in(module, base):
+            for plugin in plugins_in(module, registry.base):
                 registry.add(plugin)
 
 
-def _load_entry_points(registry: Registry[Any], base: type, group: str) -> None:
+def _load_entry_points(registry: Registry[Any], group: str) -> None:
     for entry in entry_points(group=group):
         try:
             loaded = entry.load()
@@ -120,15 +134,15 @@ def _load_entry_points(registry: Registry[Any], base: type, group: str) -> None:
         except BaseException as error:  # as above
             registry.broken[entry.name] = told(error)
             continue
-        found = plugins_in(loaded, base) if isinstance(loaded, ModuleType) else [loaded]
+        found = plugins_in(loaded, registry.base) if isinstance(loaded, ModuleType) else [loaded]
         for plugin in found:
-            if inspect.isclass(plugin) and issubclass(plugin, base) and hasattr(plugin, "name"):
+            if inspect.isclass(plugin) and issubclass(plugin, registry.base) and hasattr(plugin, "name"):
                 registry.add(plugin)
             else:
                 registry.broken[entry.name] = f"{entry.value} is no {registry.what} with a name"
 
 
-def _load_file(found: Plugins, file: Path, what: str = "--plugin") -> None:
+def _load_file(file: Path, *registries: Registry[Any], what: str = "--plugin") -> None:
     need_file(what, file)
     try:
         module = _import_file(file.resolve())
@@ -137,8 +151,8 @@ def _load_file(found: Plugins, file: Path, what: str = "--plugin") -> None:
     except BaseException as error:
         raise BadInput(f"{what} {file} cannot be imported: {told(error)}") from None
     count = 0
-    for registry, base, _ in _kinds(found):
-        for plugin in plugins_in(module, base):
+    for registry in registries:
+        for plugin in plugins_in(module, registry.base):
             before = dict(registry.broken)
             registry.add(plugin)
             count += 1
@@ -184,7 +198,7 @@ def _fault(plugin: type) -> str | None:
     name = getattr(plugin, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name) or name == "all":
         return f"its name is {name!r}; wanted lower-case letters, digits, '-', '_' and ':'"
-    about, kind = ("paper", Paper) if issubclass(plugin, Method) else ("card", Card)
+    about, kind = _described_by(plugin)
     if not isinstance(getattr(plugin, about, None), kind):
         return f"the class {plugin.__name__} has no `{about}` that is a {kind.__name__}"
     if inspect.isabstract(plugin):
@@ -195,6 +209,15 @@ def _fault(plugin: type) -> str | None:
     if not isinstance(privilege, tuple) or not all(isinstance(p, str) and p in PRIVILEGES for p in privilege):
         return f"{plugin.__name__} declares the privilege {privilege!r}; wanted a tuple of {', '.join(PRIVILEGES)}"
     return None
+
+
+def _described_by(plugin: type) -> tuple[str, type]:
+    """The attribute that says what a plugin is, and its type."""
+    if issubclass(plugin, Dataset):
+        return "card", Card
+    from .method import Paper
+
+    return "paper", Paper
 
 
 def _place(plugin: type) -> str:

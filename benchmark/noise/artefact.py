@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +73,7 @@ class Noise:
         """The fraction of samples whose given label is not the reference label; those from outside have none."""
         return float((len(self.given) - self.counts.trace()) / len(self.given)) if len(self.given) else 0.0
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Of all that it says: it names the artefact."""
         content = hashlib.sha256(json.dumps(self.header.model_dump(), sort_keys=True).encode())

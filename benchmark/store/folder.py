@@ -68,8 +68,10 @@ class Store:
         return RunFolder(self.root / "runs" / key)
 
     def save_noise(self, sha256: str, content: bytes) -> None:
-        """Keeps a noise artefact under its name."""
-        write_whole(self.noise_path(sha256), content)
+        """Keeps a noise artefact under its name; one that is there already, and whole, is not written again."""
+        path = self.noise_path(sha256)
+        if not path.is_file() or path.read_bytes() != content:
+            write_whole(path, content)
 
     def noise_path(self, sha256: str) -> Path:
         """Where the artefact of that name lies."""

@@ -170,7 +170,7 @@ class RunFolder:
         buffer = io.BytesIO()
         np.save(buffer, right)
         with contextlib.suppress(OSError):  # a folder that may only be read
-            write_whole(kept, buffer.getvalue())
+            write_whole(kept, buffer.getvalue(), lasting=False)
         return right
 
     def test_reference(self) -> NDArray[np.int64]:

@@ -17,8 +17,6 @@ import torch
 
 def environment(device: str, threads: int) -> dict[str, Any]:
     """What a result may depend on besides its spec: machine and versions; no names of hosts or users."""
-    import timm
-
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "processor": _processor(),
@@ -28,7 +26,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "suite": _suite(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "timm": timm.__version__,
+        "timm": version("timm"),
         "numpy": np.__version__,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -74,7 +74,7 @@ def plan(sweep: Sweep, device: str, threads: int, *, fetch: bool = True) -> Plan
     from ..train.pretrained import at_hand, fill, input_of, load_weights
 
     plugins = load_plugins(sweep.plugins)
-    configs = {name: _config(sweep, plugins.methods[name]) for name in sweep.methods}
+    options = {name: changed_options(_config(sweep, plugins.methods[name])) for name in sweep.methods}
     codes = {name: code_fingerprint(plugins.methods[name].__module__) for name in sweep.methods}
     _check_options_used(sweep, plugins)
     on = resolve_device(device)
@@ -99,8 +99,13 @@ def plan(sweep: Sweep, device: str, threads: int, *, fetch: bool = True) -> Plan
     noises: dict[str, Noise] = {}
     made = Noises(plugins, sweep, dataset, data)
     for spec, file in sweep.runs():
-        spec = replace(spec, dataset=dataset, options=changed_options(configs[spec.method]), recipe=recipes[spec.method])
-        spec = replace(spec, pretrained=weights.name if weights else None)  # the key covers its content, not its folder
+        spec = replace(
+            spec,
+            dataset=dataset,
+            options=options[spec.method],
+            recipe=recipes[spec.method],
+            pretrained=weights.name if weights else None,  # the key covers its content, not its folder
+        )
         noise = made.of(spec, file)
         noises[noise.sha256] = noise
         jobs.append(

@@ -14,6 +14,7 @@ from typing import Any
 import tomli_w
 
 from ..contract.errors import BadInput
+from ..spec import RunSpec
 from ..store import PlannedRun, Store
 from ..words import counted
 from .packing import calibrated
@@ -57,9 +58,11 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
     planned, workers = plan_sweep(sweep, out, settings)
     notes = [*planned.notes, *_write_plan(store, planned)]
     jobs = shard(planned.jobs, settings)
-    todo = [job for job in jobs if job.key not in done and wanted(job, store, settings)]
-    before = [store.run(job.key).status for job in jobs if job not in todo]
-    replaced = sum(1 for job in todo if store.run(job.key).status == "finished")
+    statuses = {job.key: store.run(job.key).status for job in jobs}
+    todo = [job for job in jobs if job.key not in done and wanted(statuses[job.key], settings)]
+    replaced = sum(statuses[job.key] == "finished" for job in todo)
+    keys = {job.key for job in todo}
+    before = [status for key, status in statuses.items() if key not in keys]
     workers = 1 if workers is None and len(todo) < 2 else workers
     with Progress(store, todo, workers, before, settings.quiet) as progress:
         if replaced:
@@ -70,8 +73,8 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
             packing = calibrated(todo, out)
             workers = progress.workers = packing.runs
             progress.say(str(packing))
-        statuses = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
-    return Outcome(jobs, statuses.count("finished"), statuses.count("failed"), len(before))
+        ended = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
+    return Outcome(jobs, ended.count("finished"), ended.count("failed"), len(before))
 
 
 def plan_sweep(
@@ -148,9 +151,8 @@ def shard(jobs: Sequence[Job], settings: Settings) -> list[Job]:
     return list(jobs[part - 1 :: parts])
 
 
-def wanted(job: Job, store: Store, settings: Settings) -> bool:
-    """Whether these settings run it, for what is there of it already."""
-    status = store.run(job.key).status
+def wanted(status: str, settings: Settings) -> bool:
+    """Whether these settings run what has this status."""
     return settings.force or status in ("missing", "started") or (status == "failed" and settings.retry_failed)
 
 
@@ -164,13 +166,15 @@ def _write_plan(store: Store, planned: Plan) -> list[str]:
     before = earlier_sweeps(store)
     # Runs of a method whose code has changed since leave the grid, and so the tables; their results stay on disk.
     codes = {job.spec.method: job.code for job in planned.jobs}
-    held = store.plan(needed=False)
-    grid: list[PlannedRun] = [run for run in held if codes.get(run.spec.method, run.code) == run.code]
-    left = Counter(run.spec.method for run in held if run not in grid and store.run(run.key).status == "finished")
-    for job in planned.jobs:
-        place = next((k for k, old in enumerate(grid) if old.spec == job.spec), len(grid))
-        grid[place : place + 1] = [job]
-    store.save_plan(grid)
+    grid: dict[RunSpec, PlannedRun] = {}
+    left: Counter[str] = Counter()
+    for run in store.plan(needed=False):
+        if codes.get(run.spec.method, run.code) == run.code:
+            grid[run.spec] = run
+        elif store.run(run.key).status == "finished":
+            left[run.spec.method] += 1
+    grid |= {job.spec: job for job in planned.jobs}
+    store.save_plan(grid.values())
     sweeps = before if planned.sweep in before else [*before, planned.sweep]
     store.save_sweep(tomli_w.dumps({"sweep": [s.model_dump(exclude_none=True) for s in sweeps]}))
     return [

@@ -95,15 +95,17 @@ class Sweep(BaseModel):
 
     def runs(self) -> Iterator[tuple[RunSpec, Path | None]]:
         """The grid in order (noise, then method, then seed), each run with its noise file."""
-        dataset = self.dataset_spec()
+        dataset, recipe = self.dataset_spec(), self.full_recipe()
         files: list[Path | None] = [Path(f) for f in dict.fromkeys(self.noise_files)] or [None]
         for rate in self.rates:
             for file in files:
                 for method in dict.fromkeys(self.methods):
                     for seed in dict.fromkeys(self.seeds):
-                        yield self._run(dataset, rate, file, method, seed), file
+                        yield self._run(dataset, recipe, rate, file, method, seed), file
 
-    def _run(self, dataset: DatasetSpec, rate: float | None, file: Path | None, method: str, seed: int) -> RunSpec:
+    def _run(
+        self, dataset: DatasetSpec, recipe: Recipe, rate: float | None, file: Path | None, method: str, seed: int
+    ) -> RunSpec:
         return RunSpec(
             dataset=dataset,
             noise_kind=file_kind(self.noise_kind, file) if file else self.noise_kind,
@@ -112,7 +114,7 @@ class Sweep(BaseModel):
             options=self.options.get(method, {}),
             backbone=self.backbone,
             pretrained=self.pretrained,
-            recipe=self.full_recipe(),
+            recipe=recipe,
             validation=self.validation / 100,
             precision=self.precision,
             seed=seed,

@@ -116,6 +116,23 @@ def test_a_sweep_interrupted_before_its_grid_was_written_goes_on(tiny_plugin, tm
     assert len(store.plan()) == 3
 
 
+def test_a_grid_of_many_runs_works_out_once_what_they_share(tiny_plugin, tmp_path, monkeypatch):
+    from benchmark.spec import RunSpec
+    from benchmark.store import Store
+    from benchmark.sweep import plan as planning
+    from benchmark.sweep.run import _write_plan
+
+    looked_at, compared = [], []
+    options, same = planning.changed_options, RunSpec.__eq__
+    monkeypatch.setattr(planning, "changed_options", lambda config: looked_at.append(config) or options(config))
+    monkeypatch.setattr(RunSpec, "__eq__", lambda one, other: compared.append(one) or same(one, other))
+    many = planned(tiny_plugin, methods=("ce", "scn"), noise=(10, 20), seeds=tuple(range(20)))
+    for _ in range(2):
+        _write_plan(Store(tmp_path), many)
+    assert len(looked_at) == 2  # a method's options
+    assert 0 < len(compared) <= len(many.jobs) == len(Store(tmp_path).plan()) == 80  # each run with its own line of the grid
+
+
 def test_all_is_every_method_that_the_dataset_has_what_it_needs_for(tiny_plugin, tmp_path):
     told = tmp_path / "told.py"
     told.write_text(

@@ -63,7 +63,7 @@ class Drawing:
 
     def plain(self) -> dict[str, Any]:
         """The Vega-Lite definition, data and all, but for the theme's configuration."""
-        spec: dict[str, Any] = self.chart.to_dict()
+        spec: dict[str, Any] = self.chart.to_dict(validate=False)
         spec["datasets"] = {name: list(rows) for name, rows in spec["datasets"].items()}
         spec.pop("config", None)  # altair's own
         return spec
@@ -112,15 +112,18 @@ def figures(
 
 
 def _draw(figure: Figure, stem: str, group: Group) -> Drawing | Missing:
+    from altair.utils.schemapi import debug_mode
+
+    from . import theme
+
     about = {"noise": f"{group.setting}; noise {group.noise}", "datasets": group.but_dataset}.get(figure.of_each, group.setting)
     module, _, function = figure.draw.partition(".")
     try:
-        chart, caption = getattr(import_module(f"{__name__}.{module}"), function)(group)
+        with debug_mode(False):  # else altair checks each part of a chart whenever it is put into another
+            chart, caption = getattr(import_module(f"{__name__}.{module}"), function)(group)
+            chart.title = theme.title(figure.title, [about], theme.WIDTH)
     except (NotApplicable, BadInput) as reason:  # a damaged file costs the figures that need it, and is told
         return Missing(figure, stem, about, group.results, str(reason), isinstance(reason, BadInput))
-    from . import theme
-
-    chart = chart.properties(title=theme.title(figure.title, [about], theme.WIDTH))
     private = figure.images and not group.data.publishable
     return Drawing(figure, stem, about, group.results, caption, chart, private)
 

@@ -54,7 +54,7 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         bars = base.mark_line(strokeWidth=1.3, interpolate="step-after").encode(tooltip=tooltip)
         flat = alt.Chart(theme.data([{"images": 100 / BINS}]))
         rule = flat.mark_rule(strokeDash=[3, 3], strokeWidth=1).encode(y=y)
-        panels.append(alt.layer(rule, fill, bars).properties(width=width, height=height))
+        panels.append(alt.layer(rule, fill, bars, width=width, height=height))
     return theme.small_multiples(panels, methods)
 
 

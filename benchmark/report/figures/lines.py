@@ -56,11 +56,11 @@ def chart(
         up = y.of(alt.Y, shown=left, small=True)
         others = alt.Chart(theme.data(context)).encode(x=across)
         layers = [
-            others.mark_area(color=theme.GREY, opacity=0.25).encode(y=_renamed(up, "lowest"), y2="highest:Q"),
+            others.mark_area(color=theme.GREY, opacity=0.25).encode(y=_renamed(up, "lowest"), y2=alt.Y2("highest:Q")),
             others.mark_line(color=theme.GREY, strokeWidth=1).encode(y=_renamed(up, "median")),
             *_band_and_line([row for row in rows if row["method"] == method], across, up, y),
         ]
-        panels.append(alt.layer(*layers).properties(width=width, height=height))
+        panels.append(alt.layer(*layers, width=width, height=height))
     return theme.small_multiples(panels, methods)
 
 
@@ -79,7 +79,7 @@ def overlaid(
         band.encode(color=told["color"], opacity=alt.condition(chosen, alt.value(0.15), alt.value(0.02))),
         *(mark.encode(**told, opacity=opacity) for mark in points),
     ]
-    drawn = alt.layer(*layers).properties(width=theme.WIDTH - 150, height=height)
+    drawn = alt.layer(*layers, width=theme.WIDTH - 150, height=height)
     return drawn.add_params(chosen) if first else drawn
 
 
@@ -88,7 +88,7 @@ def _band_and_line(rows: Sequence[Row], across: alt.X | alt.Y, up: alt.X | alt.Y
     base = alt.Chart(theme.data(rows)).encode(x=across)
     shown = [alt.Tooltip(f"{name}:{_kind(value)}") for name, value in (rows[0] if rows else {}).items()]
     layers = [
-        base.mark_area(opacity=0.18).encode(y=_renamed(up, "low"), y2="high:Q"),
+        base.mark_area(opacity=0.18).encode(y=_renamed(up, "low"), y2=alt.Y2("high:Q")),
         base.mark_line(clip=True).encode(y=up, tooltip=shown),
     ]
     places = {row[name] for row in rows for name in row if name not in ("method", y.field, "low", "high")}

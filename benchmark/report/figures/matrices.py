@@ -111,8 +111,7 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
             dark = alt.condition(alt.datum.percent > 55, alt.value("white"), alt.value("#222222"))
             size = 9 if width / len(shown) >= 20 else 7
             layers.append(base.mark_text(fontSize=size).encode(text=alt.Text("percent:Q", format=".0f"), color=dark))
-        panel = alt.layer(*layers).properties(width=width, height=width)
-        panels.append(panel)
+        panels.append(alt.layer(*layers, width=width, height=width))
     drawn = panels[0] if single else theme.small_multiples(panels, list(matrices))
     return alt.vconcat(drawn, _key(key)) if key else drawn
 

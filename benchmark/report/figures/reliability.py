@@ -40,12 +40,12 @@ def chart(found: Sequence[Row], methods: Sequence[str], eces: dict[str, float]) 
         tooltip = [alt.Tooltip(f"{name}:Q") for name in ("confidence", "accuracy", "share", "images")]
         layers = (
             ideal.mark_line(color=theme.GREY, strokeDash=[3, 3], strokeWidth=1).encode(x=x, y=y),
-            base.mark_rule(strokeWidth=1).encode(x=x, y=y, y2="confidence:Q"),
+            base.mark_rule(strokeWidth=1).encode(x=x, y=y, y2=alt.Y2("confidence:Q")),
             base.mark_point(filled=True, opacity=0.9).encode(x=x, y=y, size=size, tooltip=tooltip),
         )
         name = f"{theme.cut(method, 30)}: {'' if len(methods) > 16 else 'ECE '}{eces[method]:.1f}"
         titles.append(name)
-        panels.append(alt.layer(*layers).properties(width=width, height=height))
+        panels.append(alt.layer(*layers, width=width, height=height))
     return theme.small_multiples(panels, titles)
 
 

@@ -195,8 +195,9 @@ def small_multiples(panels: Sequence[alt.LayerChart], names: Sequence[str], *, l
     titles = [caption_of_panel(name, panel_size(len(panels))[0]) for name in names]
     lines = max(len(title.text) for title in titles)
     rows = 8 + 10 * lines + (12 if labelled else 0)
-    named = [panel.properties(title=title) for panel, title in zip(panels, titles, strict=True)]
-    return alt.concat(*named, columns=columns, bounds="flush", spacing={"row": rows, "column": GAP})
+    for panel, title in zip(panels, titles, strict=True):
+        panel.title = title
+    return alt.concat(*panels, columns=columns, bounds="flush", spacing={"row": rows, "column": GAP})
 
 
 def padded(low: float, high: float, floor: float | None = None, ceiling: float | None = None) -> list[float]:

@@ -66,9 +66,9 @@ def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
         )
         up = {"scale": alt.Scale(domain=domain, nice=False), "axis": theme.small_axis(left, "%")}
         tooltip = [alt.Tooltip(f"{field}:{kind}") for field, kind in TOOLTIP.items()]
-        band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", **up), y2="high:Q")
+        band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", **up), y2=alt.Y2("high:Q"))
         line = base.mark_line().encode(y=alt.Y("value:Q", **up), tooltip=tooltip)
-        panels.append(alt.layer(band, line).properties(width=width, height=height))
+        panels.append(alt.layer(band, line, width=width, height=height))
     return theme.small_multiples(panels, methods, labelled=several)
 
 

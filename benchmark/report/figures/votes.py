@@ -62,14 +62,14 @@ def chart(
             else []
         )
         layers += [
-            base.mark_area(opacity=0.25).encode(x=x, y=alt.Y("low:Q", **up), y2="high:Q"),
+            base.mark_area(opacity=0.25).encode(x=x, y=alt.Y("low:Q", **up), y2=alt.Y2("high:Q")),
             base.mark_line(point={"size": 18}).encode(x=x, y=alt.Y("median:Q", **up), tooltip=tooltip),
         ]
         rho = rhos[method]
         value = "" if rho is None else f": {'' if len(methods) > 16 else 'ρ = '}{rho:.2f}".replace("-", "−")
         name = theme.cut(method, 30) + value
         titles.append(name)
-        panels.append(alt.layer(*layers).properties(width=width, height=height))
+        panels.append(alt.layer(*layers, width=width, height=height))
     return theme.small_multiples(panels, titles)
 
 
