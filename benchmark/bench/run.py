@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,7 @@ def bench(wanted: Wanted, out: Path, say: Callable[[str], None] = lambda _: None
                 first = None
             row, made = _row(setting, what, peak, first, wanted)
             first = first or made
+            del made  # or it would live on beside the next
             rows.append(row)
             _keep(file, merged(before, rows))
             say(_told(row))
@@ -85,6 +87,7 @@ def bench(wanted: Wanted, out: Path, say: Callable[[str], None] = lambda _: None
 
 def _row(setting: Setting, what: Row, peak: Peak, first: Bench | None, wanted: Wanted) -> tuple[Row, Bench | None]:
     machine = environment(setting.device.type, setting.threads)
+    gc.collect()  # a training and its method hold each other; the last row's would count as this one's memory
     try:
         made = Bench(setting)
         found = in_rounds(made.blocks(peak, first, wanted.released), wanted.seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import weakref
 
 import pytest
 from diary import quick
@@ -38,9 +39,8 @@ def _quick(monkeypatch):
 
 
 def test_json_has_a_row_a_method_and_backbone(call, tmp_path):
-    status, out, err = call(
-        "bench", *TINY, "--methods", "ce,rul", "--backbone", "small,test_resnet", "--json", "--out", tmp_path
-    )
+    words = ("--methods", "ce,rul", "--backbone", "small,test_resnet", "--json", "--out", tmp_path)
+    status, out, err = call("bench", *TINY, *words)
     rows = json.loads(out)
     assert status == 0
     assert [(row["method"], row["backbone"]) for row in rows] == [
@@ -93,6 +93,20 @@ def test_a_method_that_fails_says_so_in_its_row_and_the_others_go_on(call, tmp_p
     assert fine["relative_step"] == 1
     assert "Traceback" not in err
     assert "fails on small failed: RuntimeError: there is no more memory" in call(*words)[1]
+
+
+def test_what_was_measured_is_let_go_before_the_next_but_for_the_first(call, tmp_path, monkeypatch):
+    made, alive = [], []
+
+    def noted(self, setting):
+        alive.append([bench() is not None for bench in made])
+        made.append(weakref.ref(self))
+        begin(self, setting)
+
+    begin = measure.Bench.__init__
+    monkeypatch.setattr(measure.Bench, "__init__", noted)
+    call("bench", *TINY, "--methods", "ce,scn,dul,rul", "--out", tmp_path)
+    assert alive == [[], [True], [True, False], [True, False, False]]
 
 
 def test_what_is_done_is_kept_when_the_rest_is_interrupted(call, tmp_path, monkeypatch):
