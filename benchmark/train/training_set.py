@@ -82,7 +82,7 @@ class DeviceSet:
     def images(self, index: Tensor, *, augmented: bool = False) -> Tensor:
         """Normalised float32 images (B, C, H, W), channels last in memory, at `index` (B,)."""
         rows = self._rows[index]
-        pixels = self._augmented(rows) if augmented else self._pixels[rows]
+        pixels = self._augmented(rows) if augmented else self._pixels.index_select(0, rows)
         return torch.addcmul(self._offset, pixels.float(), self._scale).permute(0, 3, 1, 2)
 
     def batches(self, index: Tensor | None = None, *, augmented: bool = False) -> Iterator[Batch]:
