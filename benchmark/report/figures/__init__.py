@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,7 +62,8 @@ class Drawing:
     chart: alt.TopLevelMixin
     private: bool  #: whether it shows images whose licence does not let everybody print them
 
-    def plain(self) -> dict[str, Any]:
+    @cached_property
+    def plain(self) -> Mapping[str, Any]:
         """The Vega-Lite definition, data and all, but for the theme's configuration."""
         spec: dict[str, Any] = self.chart.to_dict(validate=False)
         spec["datasets"] = {name: list(rows) for name, rows in spec["datasets"].items()}
@@ -72,7 +74,7 @@ class Drawing:
         """The whole Vega-Lite definition in one theme."""
         from .theme import config
 
-        return {**self.plain(), "config": config(theme)}
+        return {**self.plain, "config": config(theme)}
 
 
 @dataclass(frozen=True)

@@ -33,32 +33,29 @@ def write(store: Store, drawings: Iterable[Drawing | Missing], formats: Sequence
         yield f"{drawn.stem}: {paths}\n  {drawn.about}. {drawn.caption}"
 
 
-def _svg(spec: dict[str, Any]) -> bytes:
+def _pdf(svg: str) -> bytes:
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])).encode()
+    return bytes(vl_convert.svg_to_pdf(svg))
 
 
-def _pdf(spec: dict[str, Any]) -> bytes:
+def _png(svg: str) -> bytes:
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_pdf(spec, allowed_base_urls=[]))
+    scale = PIXELS - 1 if "<image" in svg else PIXELS  # photographs have no more to show
+    return bytes(vl_convert.svg_to_png(svg, scale=scale))
 
 
-def _png(spec: dict[str, Any]) -> bytes:
-    import vl_convert
-
-    scale = PIXELS - 1 if '"image"' in json.dumps(spec.get("layer", ())) else PIXELS  # photographs have no more to show
-    return bytes(vl_convert.vegalite_to_png(spec, scale=scale, allowed_base_urls=[]))
-
-
-FORMATS: Mapping[str, Callable[[dict[str, Any]], bytes]] = {"pdf": _pdf, "svg": _svg, "png": _png}
+FORMATS: Mapping[str, Callable[[str], bytes]] = {"pdf": _pdf, "svg": str.encode, "png": _png}
+"""From an SVG, so that each figure is laid out once."""
 
 
 def files(drawing: Drawing, formats: Sequence[str]) -> dict[str, bytes]:
     """The contents of a figure's files by their names."""
-    spec = drawing.spec()
-    return {f"{drawing.stem}.{name}": FORMATS[name](spec) for name in formats}
+    import vl_convert
+
+    svg = str(vl_convert.vegalite_to_svg(drawing.spec(), allowed_base_urls=[]))
+    return {f"{drawing.stem}.{name}": FORMATS[name](svg) for name in formats}
 
 
 def as_script(spec: Mapping[str, Any]) -> str:

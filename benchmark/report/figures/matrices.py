@@ -105,7 +105,7 @@ def chart(matrices: dict[str, Matrix], names: Sequence[str], shown: Sequence[int
             scale=alt.Scale(range=list(theme.HEAT), domain=[0, 50, 100], interpolate="lab"),
             legend=alt.Legend(title="%", gradientLength=80),
         )
-        tooltip = ["reference:N", f"{across}:N", "percent:Q"]
+        tooltip = [alt.Tooltip("reference:N"), alt.Tooltip(f"{across}:N"), alt.Tooltip("percent:Q")]
         layers = [base.mark_rect(stroke=theme.GREY, strokeWidth=0.2).encode(color=heat, tooltip=tooltip)]
         if len(shown) <= WRITTEN and width / len(shown) >= 15:
             dark = alt.condition(alt.datum.percent > 55, alt.value("white"), alt.value("#222222"))

@@ -112,8 +112,13 @@ def by_method(methods: Sequence[str], shown: Collection[str], *, stroke: bool = 
 
 
 def dash(methods: Sequence[str]) -> alt.StrokeDash:
-    """A method's dash, for a line whose legend shows marks."""
-    return alt.StrokeDash("method:N", scale=alt.Scale(domain=list(methods), range=list(DASHES)), legend=None)
+    """A method's dash, for a line whose legend shows marks.
+
+    Its domain has a name more than that of the colours: of one domain, Vega-Lite would join the legend that there is with the
+    one that there is not, and warn of it.
+    """
+    scale = alt.Scale(domain=[*methods, ""], range=[*DASHES[: len(methods)], [1, 0]])
+    return alt.StrokeDash("method:N", scale=scale, legend=None)
 
 
 def highlight() -> tuple[alt.Parameter, Any]:

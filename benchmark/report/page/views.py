@@ -101,9 +101,8 @@ class Views:
         if drawn.private and not with_images:
             caption += " The images are not in this page, which might be passed on: report --with-images puts them in."
             return FigureView(drawn.stem, title, about, caption, scope, None, False)
-        spec = drawn.plain()
-        spec.pop("title")  # the page says it beside the chart
-        spec["description"] = f"{title}: {about}. {caption}"
+        shown = {name: value for name, value in drawn.plain.items() if name != "title"}  # the page says it beside the chart
+        spec = {**shown, "description": f"{title}: {about}. {caption}"}
         return FigureView(drawn.stem, title, about, caption, scope, as_script(spec), False)
 
     def _cells(self, texts: Sequence[str | Bold], keys: Sequence[Keys]) -> list[CellView]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import vl_convert
 from made_up import Options, finished_sweep, only_group
 from simulated import BASE, Known, result, stored
 
@@ -35,6 +36,17 @@ def test_every_figure_is_written_in_every_format(tmp_path: Path):
         assert file.stat().st_size > 1500
     assert [line.partition(":")[0] for line in said] == [figure.name for figure in FIGURES]
     assert "accuracy-noise: not applicable to marked, backbone small" in said[0]
+
+
+@pytest.mark.parametrize("methods", [1, OVERLAID + 1])
+def test_definitions_keep_to_the_schema_and_vega_lite_warns_of_nothing(tmp_path: Path, capfd, methods: int):
+    store = finished_sweep(tmp_path, methods=("ce", *(f"m{k}" for k in range(1, methods))), rates=(0.1, 0.3))
+    drawn = [figure for figure in figures(store) if isinstance(figure, Drawing)]
+    assert {figure.figure.name for figure in drawn} == {figure.name for figure in FIGURES} - {"ranks"}  # wants six datasets
+    for figure in drawn:
+        figure.chart.to_dict()  # raises what drawing has left unchecked
+        vl_convert.vegalite_to_vega(figure.spec(), show_warnings=True)
+    assert "WARN" not in capfd.readouterr().err
 
 
 def test_several_noises_have_figures_of_their_own(tmp_path: Path):
