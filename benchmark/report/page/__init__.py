@@ -26,7 +26,7 @@ from .head import facts
 from .views import Views
 
 NAME = "index.html"
-SCRIPTS = ("choice", "tables", "figures", "runs")
+SCRIPTS = ("choice", "tables", "narrow", "figures", "paper", "runs")
 """The page's own scripts, in the order in which they run after its content is there; `theme` runs before it."""
 
 

@@ -1,20 +1,28 @@
 "use strict";
-/* Charts are drawn when they come near the window, and again when the theme or the chosen methods change. */
-function draw(place, spec) {
-  return vegaEmbed(place, spec, {
-    mode: "vega-lite",
-    renderer: "svg",
-    config: report.themes[theme.now],
-    tooltip: { theme: theme.now },
+/* Charts are drawn when they come near the window, and again when the theme, the chosen methods or the room change. */
+const SMALL = matchMedia("(max-width: 40rem)");
+
+function embed(place, spec, colours, options) {
+  return vegaEmbed(place, spec, { mode: "vega-lite", renderer: "svg", config: report.themes[colours], ...options });
+}
+
+/* Tells the styles of a drawn chart's own width and colours. */
+function tell(place, colours) {
+  const drawn = place.querySelector("svg.marks");
+  drawn.style.setProperty("--width", `${drawn.viewBox.baseVal.width}px`);
+  place.dataset.theme = colours;
+}
+
+async function draw(place, spec) {
+  const colours = theme.now;
+  const result = await embed(place, spec, colours, {
+    tooltip: { theme: colours },
     actions: { export: true, source: false, compiled: false, editor: false },
     downloadFileName: place.closest("figure")?.id.replace("figure-", "") || "history",
-  }).then((result) => {
-    const drawn = place.querySelector("svg.marks");
-    drawn.style.setProperty("--width", `${drawn.viewBox.baseVal.width}px`);
-    place.dataset.theme = theme.now;
-    place.querySelector("summary").setAttribute("aria-label", "Save this figure");
-    return result;
   });
+  tell(place, colours);
+  place.querySelector("summary").setAttribute("aria-label", "Save this figure");
+  return result;
 }
 
 /* Whether lines, bars or marks are told apart by method, so that some can be left out; where each has a panel, none can. */
@@ -35,16 +43,22 @@ function without(spec, names) {
 }
 
 const charts = [...document.querySelectorAll("figure.part .chart")].map((place) => {
-  const source = place.closest("figure").querySelector("script");
-  const chart = { place, drawn: null, busy: Promise.resolve() };
-  chart.render = (colours = theme.now) => {
+  const figure = place.closest("figure");
+  const source = figure.querySelector("script");
+  const chart = { place, figure, drawn: null, busy: Promise.resolve() };
+  const left = () => new Set([...off.method].map((number) => report.methods[Number(number)]));
+  chart.spec = () => {
+    const spec = JSON.parse(source.textContent);
+    return byMethod(spec) && off.method.size ? without(spec, left()) : spec;
+  };
+  chart.render = () => {
     chart.busy = chart.busy.then(async () => {
-      const spec = JSON.parse(source.textContent);
-      const names = byMethod(spec) ? new Set([...off.method].map((number) => report.methods[Number(number)])) : new Set();
-      const wanted = JSON.stringify([colours, [...names]]);
+      const room = SMALL.matches ? place.parentElement.clientWidth : null;
+      const spec = chart.spec();
+      const wanted = JSON.stringify([theme.now, byMethod(spec) && [...left()], room]);
       if (chart.drawn === wanted) return;
       chart.view?.finalize();
-      chart.view = await draw(place, names.size ? without(spec, names) : spec);
+      chart.view = await draw(place, fitted(spec, room));
       chart.drawn = wanted;
     }).catch((error) => {
       place.textContent = `This figure cannot be drawn: ${error.message}`;
@@ -64,19 +78,12 @@ const charts = [...document.querySelectorAll("figure.part .chart")].map((place) 
     }
   }, { rootMargin: "600px" });
   for (const chart of charts) watch.observe(chart.place);
-  const again = () => charts.filter((chart) => chart.drawn && !chart.place.closest("figure").hidden).forEach((chart) => chart.render());
+  const again = () => charts.filter((chart) => chart.drawn && !chart.figure.hidden).forEach((chart) => chart.render());
   theme.followers.push(again);
   choiceFollowers.push(again);
-
-  const print = document.getElementById("print");
-  print.hidden = false;
-  print.addEventListener("click", async () => {
-    print.disabled = true; // every chart has to be there, and paper is light
-    const before = theme.now;
-    theme.set("light", false);
-    await Promise.all(charts.map((chart) => chart.render()));
-    print.disabled = false;
-    window.print();
-    theme.set(before, false);
+  let waiting;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(again, 200);
   });
 }

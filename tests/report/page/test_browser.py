@@ -12,6 +12,8 @@ import pytest
 from made_up import finished_sweep
 from pages import page_of
 
+from benchmark.report.figures import ranks
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `browser`)")
 pytestmark = [
@@ -221,20 +223,159 @@ def test_nothing_sticks_out(open_page, viewport):
     assert page.evaluate("document.getElementById('runs-body').scrollWidth <= document.getElementById('runs-body').clientWidth")
 
 
-def test_paper_has_every_figure_on_white_and_no_buttons(open_page):
-    page = open_page(theme="dark")
-    page.evaluate(
-        "window.print = () => "
-        "{ window.printed = document.querySelectorAll('figure .chart[data-theme=light] svg.marks').length; }"
+def test_on_a_telephone_every_figure_lies_in_its_box_and_can_be_read(open_page):
+    page = open_page(PHONE)
+    draw_all(page)
+    for chart in page.locator("figure .chart svg.marks").all():
+        name, left, right, smallest = chart.evaluate(
+            """(drawn) => {
+              const box = drawn.closest(".scroll"), at = drawn.getBoundingClientRect(), around = box.getBoundingClientRect();
+              const scale = at.width / drawn.viewBox.baseVal.width;
+              const letters = [...drawn.querySelectorAll("text")].filter((text) => text.textContent.trim());
+              const all = [at, ...letters.map((text) => text.getBoundingClientRect())];
+              return [drawn.closest("figure").id, Math.min(...all.map((r) => r.left)) - around.left,
+                around.right - Math.max(box.scrollWidth - box.clientWidth + around.right, ...all.map((r) => r.right)),
+                Math.min(...letters.map((text) => parseFloat(getComputedStyle(text).fontSize) * scale))];
+            }"""
+        )
+        assert left >= -1, name
+        assert right >= -1, name
+        assert smallest >= 8, name
+
+
+def test_names_at_both_sides_of_ranks_are_read_on_a_telephone(open_page):
+    page = open_page(PHONE)
+    names = [f"method-{k}-of-some-length" for k in range(12)]
+    spec = ranks.chart(names, [k + 1.0 for k in range(12)], [[0, 1, 2]], 3.2).to_dict()
+    scale = page.evaluate(
+        """async (spec) => {
+          const place = document.createElement("div");
+          place.className = "chart";
+          document.querySelector("#figures").append(place);
+          await draw(place, fitted(spec, 336));
+          return 336 / place.querySelector("svg.marks").viewBox.baseVal.width;
+        }""",
+        spec,
     )
+    assert 9 * scale >= 8
+
+
+def test_a_turned_telephone_has_its_figures_laid_out_anew(open_page):
+    page = open_page(PHONE)
+    chart = page.locator("#figure-risk-coverage-symmetric-30 .chart")
+    chart.scroll_into_view_if_needed()
+    chart.locator("svg.marks").wait_for()
+    width = "document.querySelector('#figure-risk-coverage-symmetric-30 svg.marks').viewBox.baseVal.width"
+    narrow = page.evaluate(width)
+    page.set_viewport_size({"width": 740, "height": 360})
+    page.wait_for_function(f"{width} > {narrow} + 100")
+
+
+def test_the_bar_lies_above_all_that_passes_beneath_it(open_page):
+    page = open_page()
+    draw_all(page)
+    page.evaluate("document.body.style.paddingBottom = '100vh'")  # so that the last figure reaches the bar
+    beneath_bar = """(button) => {
+      const bar = document.getElementById("choices");
+      scrollBy(0, button.getBoundingClientRect().top - bar.getBoundingClientRect().top - 10);
+      const at = button.getBoundingClientRect(), held = bar.getBoundingClientRect();
+      const [x, y] = [at.left + at.width / 2, at.top + at.height / 2];
+      const beneath = held.left <= x && x <= held.right && held.top <= y && y <= held.bottom;
+      return [beneath, bar.contains(document.elementFromPoint(x, y))];
+    }"""
+    for place in range(page.locator("figure .chart summary").count()):
+        button = page.locator("figure .chart summary").nth(place)
+        assert button.evaluate(beneath_bar) == [True, True]
+
+
+def on_paper(page: Any) -> None:
+    """What a browser does before it prints, on A4 upright with the page's own margins."""
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 703, "height": 1032})
+
+
+def test_paper_breaks_no_number_and_has_all_columns(open_page):
+    page = open_page()
+    titles = "(tables) => tables.map((table) => [...table.tHead.rows[0].cells].map((cell) => cell.textContent))"
+    wanted = page.locator("table").evaluate_all(titles)
+    on_paper(page)
+    shown = [table for table in page.locator("table").all() if table.is_visible()]
+    assert len(shown) > len(wanted)  # the widest is in parts
+    rows = [table.evaluate(f"(table) => ({titles})([table])")[0] for table in shown]
+    assert {title for table in wanted for title in table} == {title for table in rows for title in table}
+    for table in shown:
+        broken = table.evaluate(
+            """(table) => [...table.querySelectorAll("td, thead th")].filter((cell) => {
+              const range = document.createRange();
+              const words = [], walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+              while (walk.nextNode()) {
+                const text = walk.currentNode, pattern = cell.tagName === "TD" ? /.+/g : /[^ ]+/g;
+                for (const found of text.data.matchAll(pattern)) words.push([text, found.index, found.index + found[0].length]);
+              }
+              return words.some(([text, from, to]) => {
+                range.setStart(text, from);
+                range.setEnd(text, to);
+                const lines = new Set([...range.getClientRects()].map((r) => Math.round(r.top)));
+                return lines.size > 1 || range.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1;
+              });
+            }).map((cell) => cell.textContent)"""
+        )
+        assert broken == []
+        assert table.evaluate("(table) => table.getBoundingClientRect().right") <= 703
+
+
+def test_a_fresh_page_prints_every_figure_in_light_colours_though_the_theme_is_dark(open_page, tmp_path):
+    page = open_page(theme="dark")
+    before = page.locator("main").evaluate("(main) => main.innerHTML")
+    # A listener after the page's own sees what the browser will print, which waits for nothing more.
+    page.evaluate(
+        """addEventListener("beforeprint", () => {
+          const drawn = [...document.querySelectorAll(".printed.chart[data-theme=light] svg.marks")];
+          window.printed = drawn.filter((one) => one.querySelector("path, text, image")).length;
+          window.images = drawn.flatMap((one) => [...one.querySelectorAll("image")]).map((one) => one.getAttribute("href"));
+        }, { once: true })"""
+    )
+    assert page.pdf(path=tmp_path / "page.pdf", format="A4").startswith(b"%PDF")
+    assert page.evaluate("window.printed") == page.locator("figure .scroll > .chart").count() > 15
+    images = page.evaluate("window.images")
+    assert len(images) > 10
+    assert all(url.startswith("data:image/") for url in images)
+    page.wait_for_function("document.querySelectorAll('.printed').length === 0")
+    assert page.locator("main").evaluate("(main) => main.innerHTML") == before
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_paper_is_white_and_has_no_buttons(open_page):
+    page = open_page(theme="dark")
+    draw_all(page)
+    on_paper(page)
+    light = "document.querySelectorAll('.printed.chart[data-theme=light]').length"
+    page.wait_for_function(f"{light} === document.querySelectorAll('.scroll > .chart').length")
+    assert page.locator(".chart[data-theme=dark]").locator("visible=true").count() == 0
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("#choices, .tools, nav, .chart summary").locator("visible=true").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= 703")
+
+
+def test_the_print_button_waits_for_the_figures(open_page):
+    page = open_page()
+    page.evaluate("window.print = () => { window.printed = document.querySelectorAll('.printed.chart svg.marks').length; }")
     page.get_by_role("button", name="Print").click()
     page.wait_for_function("window.printed")
-    assert page.evaluate("window.printed") == page.locator("figure .chart").count()
-    page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator("#choices, .tools, nav").locator("visible=true").count() == 0
-    page.set_viewport_size({"width": 1032, "height": 700})  # A4 across
-    assert page.evaluate("document.documentElement.scrollWidth <= 1032")
+    assert page.evaluate("window.printed") == page.locator("figure .scroll > .chart").count()
+
+
+def test_what_may_be_done_with_a_gallery_is_said_as_large_as_its_caption(open_page):
+    page = open_page()
+    figure = page.locator("#figure-gallery-uncertainty")
+    figure.scroll_into_view_if_needed()
+    line = figure.locator("svg.marks text", has_text="Not to be published")
+    line.wait_for()
+    size = "(text) => parseFloat(getComputedStyle(text).fontSize)"
+    scale = figure.locator("svg.marks").evaluate("(drawn) => drawn.getBoundingClientRect().width / drawn.viewBox.baseVal.width")
+    caption = figure.locator("figcaption").evaluate(size)
+    assert line.evaluate(size) * scale == pytest.approx(caption, rel=0.05)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
