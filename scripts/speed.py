@@ -4,7 +4,8 @@ python scripts/speed.py splits                          # twelve small runs, by 
 python scripts/speed.py start                           # how long commands take before they do anything
 python scripts/speed.py memory                          # a worker's memory beside that of a bare loop
 python scripts/speed.py accuracy --dataset ferplus@6k   # what speed-ups do to accuracy
-python scripts/speed.py table --data-root ~/data        # CIFAR-10: 4 methods, 4 rates, 3 seeds; on a GPU under ten minutes
+python scripts/speed.py gpu --data-root ~/data          # what a GPU has to show; of CIFAR-10, 4 methods, 4 rates, 3 seeds
+python scripts/speed.py gpu --small --data-root ~/data  # the same commands at a size for a CPU
 
 Single steps (images a second, overhead, share of the peak) are measured by `python -m benchmark bench`.
 """
@@ -157,11 +158,45 @@ def accuracy(given: argparse.Namespace) -> Iterator[Row]:
         yield {"way": way, "precision": "fp32" if how else "auto", **cells, "seconds": round(seconds)}
 
 
+def steps(given: argparse.Namespace) -> Iterator[Row]:
+    """Images a second and the share of the peak where a GPU should be busy: ResNet-18 at 32 px, and at 224 px as released."""
+    large, full = ("64", "24") if given.small else ("224", "64")
+    settings = {
+        "ResNet-18, 32 px": (
+            "--methods",
+            "ce,rul",
+            "--backbone",
+            "cifar-resnet18",
+            "--image-size",
+            "32",
+            "--batch-size",
+            "256",
+        ),
+        "ResNet-18, 224 px": (
+            "--methods",
+            "rul",
+            "--backbone",
+            "resnet18",
+            "--image-size",
+            large,
+            "--batch-size",
+            full,
+            "--released",
+        ),
+    }
+    for name, words in settings.items():
+        rows = json.loads(timed(*SUITE, "bench", *words, "--out", given.out, "--json")[1])
+        for row in rows:
+            shown = ("method", "images_per_second", "peak_share", "overhead", "relative_step", "speedup")
+            yield {"setting": name, **{column: row[column] for column in shown}}
+
+
 def table(given: argparse.Namespace) -> Iterator[Row]:
     """Forty-eight runs of the fast recipe: how long they take together, and what `ce` ends at without noise."""
     out = Path(given.out) / "cifar10-fast"
-    what = ["--dataset", given.dataset or "cifar10", "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar"]
-    what += ["--epochs", str(given.epochs)] if given.epochs else []
+    dataset = given.dataset or ("cifar10@500" if given.small else "cifar10")
+    what = ["--dataset", dataset, "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar"]
+    what += ["--epochs", str(given.epochs or 1)] if given.epochs or given.small else []
     what += ["--data-root", given.data_root] if given.data_root else []
     seconds, text = timed(*SUITE, "run", *what, "--out", out, "--json")
     rows = pd.DataFrame(json.loads(text))
@@ -175,8 +210,14 @@ def table(given: argparse.Namespace) -> Iterator[Row]:
     }
 
 
+def gpu(given: argparse.Namespace) -> Iterator[Row]:
+    """What only a GPU can show, in under ten minutes of one."""
+    yield from steps(given)
+    yield from table(given)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
-    part.__name__: part for part in (splits, start, memory, accuracy, table)
+    part.__name__: part for part in (splits, start, memory, accuracy, steps, table, gpu)
 }
 
 
@@ -187,6 +228,7 @@ def main() -> None:
     parser.add_argument("--dataset", help="instead of the part's own")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--small", action="store_true", help="gpu, table and steps at a size that a CPU can do")
     parser.add_argument("--data-root")
     parser.add_argument("--out", default="results/bench")
     given = parser.parse_args()
