@@ -1,8 +1,9 @@
 """The loop in which expression methods are released, for comparison: images decoded anew for every step, in full precision.
 
 It stands for https://github.com/zyh-uaiaaaa/Relative-Uncertainty-Learning at 277f800 on a machine of few cores: JPEG files of
-aligned faces (100 x 100), brought to size by torchvision's transforms in workers of a DataLoader, float32, contiguous memory,
-Adam as torch makes it unasked, and the loss read after every step. The method's network and loss are ours in both.
+aligned faces (100 x 100), brought to size by torchvision's transforms in workers of a DataLoader, float32, contiguous memory
+that glibc deals out as it does unasked, Adam as torch makes it unasked, and the loss read after every step. The method's
+network and loss are ours in both.
 
 Deviations, all in favour of that loop but the last: its files are in memory; it is given two workers, not four; flips are
 torchvision's, and half of the images get one, where the code mirrors a quarter by OpenCV, adds noise to another, and erases
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..contract.method import Batch
 from ..streams import numpy_stream
+from ..train.device import keep_memory
 from ..train.optimise import Optimiser
 from .clock import wait_for
 from .loops import Harness
@@ -94,6 +96,13 @@ class Released:
 
     def step(self) -> float:
         """Seconds of a step."""
+        keep_memory(keep=False)
+        try:
+            return self._step()
+        finally:
+            keep_memory()
+
+    def _step(self) -> float:
         device, started = self.setting.device, 0.0
         for k, (images, labels, index) in enumerate(self._loader):
             if k == SETTLE:
