@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_backward_flop_count, sdpa_flop_count
 
 from .clock import seconds
 from .loops import Bare
@@ -26,9 +26,20 @@ def _backward(g: Shape, q: Shape, k: Shape, v: Shape, *_: object, **__: object) 
     return sdpa_backward_flop_count(g, q, k, v)  # type: ignore[no-untyped-call,no-any-return]
 
 
+def _convolution_backward(g: Shape, x: Shape, w: Shape, *rest: object, **__: object) -> int:
+    """As much as forward for each gradient that is wanted; torch's counter takes grouped ones for dense."""
+    transposed, wanted = bool(rest[4]), rest[7]
+    assert isinstance(wanted, list | tuple)
+    return sum(wanted[:2]) * int(conv_flop_count(list(x), list(w), list(g), transposed=transposed))
+
+
 _ON_CPU = "_scaled_dot_product_flash_attention_for_cpu"
-_ATTENTION = {getattr(torch.ops.aten, _ON_CPU): _forward, getattr(torch.ops.aten, f"{_ON_CPU}_backward"): _backward}
-"""Attention as it is computed on the CPU, which torch's counter does not know: operations by the shapes of what it is given."""
+_OWN_COUNTS = {
+    torch.ops.aten.convolution_backward: _convolution_backward,
+    getattr(torch.ops.aten, _ON_CPU): _forward,
+    getattr(torch.ops.aten, f"{_ON_CPU}_backward"): _backward,
+}
+"""What torch's counter does not know (attention as it is computed on the CPU) or gets wrong: operations by shapes."""
 
 
 def step_flop(bare: Bare) -> int:
@@ -36,7 +47,7 @@ def step_flop(bare: Bare) -> int:
 
     A multiplication and an addition are two, as in the peak's product.
     """
-    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_OWN_COUNTS) as counter:
         bare.gradients()
     bare.method.zero_grad(set_to_none=True)
     return int(counter.get_total_flops())

@@ -43,6 +43,18 @@ def test_a_convolution_and_a_layer(method):
     assert counted(method) == 2 * conv + 3 * layer
 
 
+class Grouped(Convolved):
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.conv = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.Conv2d(6, 5, 1))
+
+
+def test_a_channel_of_a_grouped_convolution_sees_its_group_alone():
+    places = 8 * 16 * 16
+    dense, depthwise, pointwise = 2 * places * 9 * 3 * 6, 2 * places * 9 * 6, 2 * places * 6 * 5
+    assert counted(Grouped) == 2 * dense + 3 * depthwise + 3 * pointwise + 3 * (2 * 8 * 5 * 7)
+
+
 class Attentive(Diary):
     def logits(self, images):
         x = images.flatten(2).transpose(1, 2)[:, None] * self.layer.weight.sum()  # (B, 1, 256, 3)
