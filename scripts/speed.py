@@ -117,9 +117,9 @@ print(most)
 
 
 def own_memory(process: str) -> int:
-    """Bytes that a process shares with no other (Linux)."""
+    """Bytes that a process has written and shares with no other (Linux); what it maps, libraries and images, is not in it."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_Dirty"))
 
 
 def memory(given: argparse.Namespace) -> Iterator[Row]:
