@@ -52,10 +52,15 @@ FORMATS: Mapping[str, Callable[[str], bytes]] = {"pdf": _pdf, "svg": str.encode,
 
 def files(drawing: Drawing, formats: Sequence[str]) -> dict[str, bytes]:
     """The contents of a figure's files by their names."""
+    return {f"{drawing.stem}.{name}": content for name, content in rendered(drawing.spec(), formats).items()}
+
+
+def rendered(spec: dict[str, Any], formats: Sequence[str]) -> dict[str, bytes]:
+    """A whole definition in each of the formats."""
     import vl_convert
 
-    svg = str(vl_convert.vegalite_to_svg(drawing.spec(), allowed_base_urls=[]))
-    return {f"{drawing.stem}.{name}": FORMATS[name](svg) for name in formats}
+    svg = str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
+    return {name: FORMATS[name](svg) for name in formats}
 
 
 def as_script(spec: Mapping[str, Any]) -> str:

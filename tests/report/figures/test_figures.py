@@ -14,7 +14,7 @@ from made_up import Options, finished_sweep, only_group
 from simulated import BASE, Known, result, stored
 
 from benchmark.report.figures import FIGURES, Drawing, Missing, figures, lines, ranks, theme
-from benchmark.report.figures.export import FORMATS, as_script, files, write
+from benchmark.report.figures.export import FORMATS, as_script, files, rendered, write
 from benchmark.report.figures.group import OVERLAID
 from benchmark.report.figures.labels import Box, place_labels
 from benchmark.store import Store
@@ -187,8 +187,8 @@ def test_the_critical_difference_diagram_has_every_rank_and_every_clique():
     assert texts == ["<a> 1.25", "b 2.50", "d 3.50", "c 2.75", "critical difference 1.50"]
     bars = [row for row in rows if "method" not in row and "text" not in row]
     assert [(bar["x"] < 1.25, bar["x2"] > 2.5, bar["x2"] < 2.75) for bar in bars] == [(True, True, True), (False, True, False)]
-    for render in FORMATS.values():
-        assert len(render({**spec, "config": theme.config("light")})) > 1000
+    for content in rendered({**spec, "config": theme.config("light")}, list(FORMATS)).values():
+        assert len(content) > 1000
 
 
 def test_a_long_name_is_broken_where_it_may_be():
