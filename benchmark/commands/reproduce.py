@@ -10,7 +10,7 @@ import typer
 from typer import Option
 
 from ..contract.errors import BadInput, unknown
-from .arguments import merged, path_of, run_count, seed_list, shard_of, weights_of, words
+from .arguments import merged, path_of, seed_list, weights_of, words
 from .options import (
     BackboneName,
     DataRoot,
@@ -30,7 +30,7 @@ from .options import (
     Threads,
     Weights,
 )
-from .sweeping import carry_out
+from .sweeping import carry_out, settings_of
 
 if TYPE_CHECKING:
     from ..sweep.sweep import Sweep
@@ -72,7 +72,6 @@ def reproduce(
     """
     from ..report.published import published
     from ..sweep.named import named_sweep, only, small
-    from ..sweep.run import Settings
     from ..sweep.sweep import checked_sweep
 
     if scale not in SCALES:
@@ -91,15 +90,7 @@ def reproduce(
     }
     given = {key: value for key, value in given.items() if value is not None}
     sweeps, missing = _with_images([checked_sweep(merged(entry, given), given) for entry in entries])
-    settings = Settings(
-        device,
-        run_count("--jobs", jobs),
-        run_count("--runs-per-device", runs_per_device),
-        shard_of(shard),
-        force,
-        retry_failed,
-        quiet,
-    )
+    settings = settings_of(device, jobs, runs_per_device, shard, force=force, retry_failed=retry_failed, quiet=quiet)
     folder = Path(path_of("--out", out) if out else f"results/{name}{'-small' if scale == 'small' else ''}")
     notes = [f"left out: {name}: {why}" for name, why in missing.items()]
     carry_out(sweeps, [folder] * len(sweeps), settings, dry_run=dry_run, as_json=json_, against=published(), notes=notes)

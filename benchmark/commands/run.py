@@ -15,10 +15,8 @@ from .arguments import (
     path_of,
     plain_number,
     rates,
-    run_count,
     seed_list,
     set_options,
-    shard_of,
     weights_of,
     whole_number,
     words,
@@ -44,7 +42,7 @@ from .options import (
     Threads,
     Weights,
 )
-from .sweeping import carry_out
+from .sweeping import carry_out, settings_of
 
 
 def run(
@@ -95,7 +93,6 @@ def run(
     json_: Json = False,
 ) -> None:
     """Run a sweep, write its tables, print the main one. What is not said stands in scripts/default.toml."""
-    from ..sweep.run import Settings
     from ..sweep.sweep import checked_sweep, read_settings
 
     given: dict[str, Any] = {
@@ -126,15 +123,7 @@ def run(
         path_of("--out", out)
     entries = [entry for file in config or [] for entry in read_settings(Path(path_of("--config", file)))] or [{}]
     sweeps = [checked_sweep(merged(entry, given), given) for entry in entries]
-    settings = Settings(
-        device,
-        run_count("--jobs", jobs),
-        run_count("--runs-per-device", runs_per_device),
-        shard_of(shard),
-        force,
-        retry_failed,
-        quiet,
-    )
+    settings = settings_of(device, jobs, runs_per_device, shard, force=force, retry_failed=retry_failed, quiet=quiet)
     folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind.replace(':', '-')}") for sweep in sweeps]
     carry_out(sweeps, folders, settings, dry_run=dry_run, as_json=json_)
 

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..words import counted
-from .arguments import as_json_text
+from .arguments import as_json_text, run_count, shard_of
 
 if TYPE_CHECKING:
     from ..report.published import Published
     from ..sweep.plan import Plan
     from ..sweep.run import Settings
     from ..sweep.sweep import Sweep
+
+
+def settings_of(
+    device: str, jobs: str, runs_per_device: str, shard: str, *, force: bool, retry_failed: bool, quiet: bool
+) -> Settings:
+    """How to run sweeps, from the options as they were typed. Raises BadInput."""
+    from ..sweep.run import Settings
+
+    at_a_time = run_count("--jobs", jobs), run_count("--runs-per-device", runs_per_device)
+    return Settings(device, *at_a_time, shard_of(shard), force, retry_failed, quiet)
 
 
 def carry_out(
