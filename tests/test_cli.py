@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from modules import modules_after
 from simulated import stored, sweep
 
 ROOT = Path(__file__).parents[1]
@@ -428,17 +427,8 @@ def test_results_that_cannot_be_written_are_named_in_one_line(call, tiny_plugin,
     assert "table.md cannot be written" in err
 
 
-def imported_after(code: str) -> list[str]:
-    """What a fresh interpreter has imported after some code."""
-    show = "import sys, json\nprint(json.dumps(list(sys.modules)), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{show}"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return json.loads(done.stderr)
-
-
 def test_help_does_not_wait_for_torch():
-    code = "import sys\nfrom benchmark import cli\nsys.argv = ['benchmark', '--help']\n"
-    code += "try:\n    cli.main()\nexcept SystemExit:\n    pass"
-    assert "torch" not in imported_after(code)
+    assert "torch" not in modules_after("--help")
 
 
 @pytest.fixture
@@ -494,9 +484,7 @@ def test_lost_predictions_cost_the_tests_that_want_them_and_are_named(call, thre
 
 
 def test_tables_never_import_the_training_code(three_seeds):
-    code = f"import sys\nfrom benchmark import cli\nsys.argv = ['benchmark', 'table', {str(three_seeds)!r}]\n"
-    code += "try:\n    cli.main()\nexcept SystemExit as ended:\n    assert not ended.code"
-    modules = imported_after(code)
+    modules = modules_after("table", str(three_seeds))
     assert "benchmark.score.statistics" in modules
     training = ("torch", "timm", "benchmark.train", "benchmark.sweep", "benchmark.methods", "benchmark.conformance")
     assert not [name for name in modules if name.startswith(training)]

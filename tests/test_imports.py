@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from made_up import finished_sweep
+from modules import modules_after
 
 SLOW = {"torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "altair", "joblib", "PIL"}
-WATCHED = """
-import sys
-from benchmark import cli
-sys.argv = ["benchmark", *sys.argv[1:]]
-try:
-    cli.main()
-except SystemExit as end:
-    assert not end.code, end.code
-print("loaded:", *{name.partition(".")[0] for name in sys.modules})
-"""
 
 
 def loaded(*words: str) -> set[str]:
     """The slow libraries that a command has loaded when it ends."""
-    done = subprocess.run([sys.executable, "-c", WATCHED, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    *said, last = done.stdout.splitlines()
-    assert said
-    return SLOW & set(last.removeprefix("loaded:").split())
+    return SLOW & {name.partition(".")[0] for name in modules_after(*words)}
 
 
 @pytest.mark.parametrize("words", ["--help", "run --help", "table --help"])
