@@ -42,13 +42,14 @@ def need_writable(what: str, folder: Path) -> None:
         raise BadInput(f"{what} {folder}: it cannot be written ({error.strerror})") from None
 
 
-def write_whole(path: Path, content: bytes, *, lasting: bool = True) -> None:
-    """Writes a file so that at any moment it is either the old one, the new one, or not there.
+def write_whole(path: Path, content: bytes, *, lasting: bool = True, anew: bool = True) -> None:
+    """Writes a file so that at any moment it is either the old one, the new one, or not there; its folder is made `anew`.
 
     What is not `lasting`, because it can be made again, is not waited for until it is on the disk; a power cut may halve it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    if anew:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}{PART}", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -60,3 +61,29 @@ def write_whole(path: Path, content: bytes, *, lasting: bool = True) -> None:
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+    if lasting:
+        _sync_folder(path.parent)
+
+
+PART = "-part-"
+"""In the name of a file that is being written."""
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes the files that processes which were killed have left half written in a folder. Nobody may be writing there."""
+    for part in folder.glob(f".*{PART}*"):
+        part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until a new name in a folder is on the disk, so that of two files the first is not lost with the second kept."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows, which has no such thing
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # not every file system can
+        pass
+    finally:
+        os.close(descriptor)

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Option
 
 from ..contract.errors import unknown
-from .arguments import whole_number
+from .arguments import plain_number, whole_number
 
 Seeds = Annotated[int | None, Option(parser=whole_number, metavar="N", help="How many seeds: 3 means 0, 1, 2. Default 1.")]
 Seed = Annotated[str | None, Option(help="Which seeds, with commas.")]
@@ -30,6 +30,13 @@ DryRun = Annotated[
 ]
 Force = Annotated[bool, Option("--force", help="Run finished runs again, replacing their results.")]
 RetryFailed = Annotated[bool, Option("--retry-failed", help="Run failed runs again.")]
+Timeout = Annotated[
+    float | None, Option(parser=plain_number, metavar="SECONDS", help="A run that takes longer has failed; default: none does.")
+]
+Backend = Annotated[str, Option(help="loky: processes of this machine; dask: workers of a Dask cluster.")]
+Scheduler = Annotated[
+    str | None, Option(metavar="ADDRESS", help="Of a running Dask cluster, as in tcp://host:8786; default: one on this machine.")
+]
 Quiet = Annotated[bool, Option("--quiet", help="No progress on standard error.")]
 Json = Annotated[bool, Option("--json", help="Print the rows of results.csv as JSON instead of the table.")]
 

@@ -55,10 +55,11 @@ def report(
     results = read_results(store)
     tables, notes = all_tables(store, results, baseline, against=published() if against else ())
     drawings = list(drawn(store, chosen, results))
-    store.save_result(NAME, page(store, results, tables, notes, drawings, with_images=with_images))
-    print(f"{NAME}: {store.root / NAME}", flush=True)
-    for line in write(store, drawings, kinds) if kinds else ():
-        print(line, flush=True)
+    with store.alone():
+        store.save_result(NAME, page(store, results, tables, notes, drawings, with_images=with_images))
+        print(f"{NAME}: {store.root / NAME}", flush=True)
+        for line in write(store, drawings, kinds) if kinds else ():
+            print(line, flush=True)
     if lost := [drawing for drawing in drawings if isinstance(drawing, Missing) and drawing.damaged]:
         names = ", ".join(dict.fromkeys(drawing.stem for drawing in lost))
         print(f"left out for want of whole files: {names}; {lost[0].reason}", file=sys.stderr)

@@ -26,14 +26,16 @@ def write_tables(
 
     `against`: published numbers, which get tables of their own beside what was measured.
     """
-    results = read_results(store)
-    rows = results_rows(results)
-    made, said = all_tables(store, results, baseline, against=against)
-    texts = render(made, said)
-    store.save_result("results.csv", csv_text(rows))
-    for name in FORMATS:  # those that are there from before would be of other results
-        if name in formats or store.has_result(f"table.{name}"):
-            store.save_result(f"table.{name}", texts[name])
+    store.need_sweep()  # before anything is touched
+    with store.alone():
+        results = read_results(store)
+        rows = results_rows(results)
+        made, said = all_tables(store, results, baseline, against=against)
+        texts = render(made, said)
+        store.save_result("results.csv", csv_text(rows))
+        for name in FORMATS:  # those that are there from before would be of other results
+            if name in formats or store.has_result(f"table.{name}"):
+                store.save_result(f"table.{name}", texts[name])
     return rows, texts["printed"]
 
 

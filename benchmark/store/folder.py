@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..contract.errors import BadInput
-from ..paths import need_writable, write_whole
+from ..paths import need_writable, remove_parts, write_whole
 from ..spec import RunSpec
 from .files import as_json, read_json, read_text
-from .run import RunFolder
+from .lock import Lock
+from .run import LOCK, RunFolder
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,32 @@ class Store:
         except OSError as error:
             raise BadInput(f"--out {self.root}: it cannot be written ({error.strerror})") from None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether there is a sweep in it: somebody may have moved it away."""
+        return (self.root / "grid.json").is_file()
+
+    def need_sweep(self) -> None:
+        """Raises BadInput where there is none."""
+        if not self.is_here:
+            raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Only one process at a time changes a folder's sweep, plan and tables; this one, when it can be. Raises BadInput."""
+        lock = Lock(self.root / LOCK)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock.wait()
+        except OSError as error:
+            raise BadInput(f"{self.root} cannot be written ({error.strerror})") from None
+        try:
+            for folder in (self.root, self.root / "noise", self.root / "figures"):
+                remove_parts(folder)
+            yield
+        finally:
+            lock.release()
+
     def run(self, key: str) -> RunFolder:
         """The folder of one run."""
         return RunFolder(self.root / "runs" / key)
@@ -88,15 +116,15 @@ class Store:
 
     def save_plan(self, runs: Iterable[PlannedRun]) -> None:
         """Keeps the whole grid in order, so that tables can show what is missing."""
+        (self.root / "runs").mkdir(parents=True, exist_ok=True)
         write_whole(self.root / "grid.json", as_json([run.to_dict() for run in runs]))
 
     def plan(self, *, needed: bool = True) -> list[PlannedRun]:
         """The whole grid in order. Raises BadInput where the folder holds no sweep, unless none is `needed`."""
         path = self.root / "grid.json"
-        if not path.is_file():
-            if not needed:
-                return []
-            raise BadInput(f"{self.root}: there is no sweep in it (no grid.json)")
+        if not needed and not self.is_here:
+            return []
+        self.need_sweep()
         runs = read_json(path, list[PlannedRun])
         if needed and not runs:
             raise BadInput(f"{path} is damaged: it holds no runs")

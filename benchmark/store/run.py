@@ -17,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract.errors import BadInput
-from ..paths import write_whole
+from ..paths import remove_parts, write_whole
 from ..record import ModelRecord
 from ..spec import RunSpec
 from .files import as_json, npz, read_json
+from .lock import Lock
+
+LOCK = "lock.json"
 
 
 class RunFolder:
@@ -28,6 +31,7 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
+        self.lock = Lock(path / LOCK)  #: held by whoever works on the run
 
     @property
     def key(self) -> str:
@@ -42,10 +46,14 @@ class RunFolder:
                 return status
         return "missing"
 
+    def make(self) -> None:
+        """Makes the folder; not those above it, which somebody may have moved away."""
+        self.path.mkdir(exist_ok=True)
+
     def begin(self, spec: RunSpec, environment: Mapping[str, Any]) -> None:
         """What is to be run, and on what; a failure of an earlier try is forgotten."""
-        write_whole(self.path / "spec.json", as_json(spec.to_dict()))
-        write_whole(self.path / "environment.json", as_json(environment))
+        self._write("spec.json", as_json(spec.to_dict()))
+        self._write("environment.json", as_json(environment))
         (self.path / "failure.json").unlink(missing_ok=True)
         if self.checkpoint() is None:
             (self.path / "history.csv").unlink(missing_ok=True)
@@ -56,7 +64,7 @@ class RunFolder:
 
     def save_checkpoint(self, content: bytes) -> None:
         """Replaces the checkpoint."""
-        write_whole(self.path / "checkpoint.pt", content)
+        self._write("checkpoint.pt", content)
 
     def checkpoint(self) -> bytes | None:
         """The last checkpoint, where there is one."""
@@ -67,11 +75,11 @@ class RunFolder:
         """All epochs so far, a row each; the columns are those of all rows."""
         import pandas as pd
 
-        write_whole(self.path / "history.csv", pd.DataFrame(list(rows)).to_csv(index=False).encode())
+        self._write("history.csv", pd.DataFrame(list(rows)).to_csv(index=False).encode())
 
     def save_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """predictions.npz or features.npz; arrays that are None are left out."""
-        write_whole(self.path / f"{name}.npz", npz(arrays))
+        self._write(f"{name}.npz", npz(arrays))
 
     def has(self, name: str) -> bool:
         """Whether there is a predictions.npz or features.npz."""
@@ -90,8 +98,8 @@ class RunFolder:
 
     def save_model(self, weights: bytes, record: ModelRecord) -> None:
         """The trained model: its weights as safetensors, and what else it takes to build it."""
-        write_whole(self.path / "model.safetensors", weights)
-        write_whole(self.path / "model.json", as_json(record.to_dict()))
+        self._write("model.safetensors", weights)
+        self._write("model.json", as_json(record.to_dict()))
 
     def model(self) -> tuple[bytes, ModelRecord]:
         """The trained model as stored, also where it was exported to. Raises BadInput, which says what is lacking."""
@@ -124,19 +132,29 @@ class RunFolder:
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Declares the run finished; the checkpoint has served."""
-        write_whole(self.path / "metrics.json", as_json(metrics))
+        self._write("metrics.json", as_json(metrics))
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def fail(self, reason: str, details: str) -> None:
         """Records why the run failed; its checkpoint goes, because what led to the failure is in it."""
-        write_whole(self.path / "failure.json", as_json({"error": reason, "details": details}))
+        self._write("failure.json", as_json({"error": reason, "details": details}))
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Removes the run, finished or not; first what makes it count as finished."""
         names = ["metrics.json", "failure.json", *(p.name for p in self.path.glob("*") if p.is_file())]
         for name in dict.fromkeys(names):
-            (self.path / name).unlink(missing_ok=True)
+            if name != LOCK:
+                (self.path / name).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Removes what processes that were killed have left beside a run; only for whoever holds it, or where it has ended."""
+        remove_parts(self.path)
+        if self.status in ("finished", "failed"):
+            (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        write_whole(self.path / name, content, anew=False)
 
     def metrics(self) -> dict[str, float | None]:
         """metrics.json of a finished run."""

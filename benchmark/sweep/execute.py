@@ -28,16 +28,24 @@ from .recorded import record_of, weights_of
 FEATURE_IMAGES = 1000
 
 
-def execute(job: Job, root: Path, again: bool = False, each_epoch: Callable[[], None] = lambda: None) -> str:
-    """Does a job, or goes on with it where it was interrupted; gives its status. Only an interrupt ends in an exception.
+def execute(
+    job: Job,
+    root: Path,
+    each_epoch: Callable[[], None] = lambda: None,
+    *,
+    again: bool = False,
+    retry: bool = False,
+) -> str:
+    """Does a job, or goes on with it where it was interrupted; gives its status.
 
-    `again`: from its beginning, whatever is there; `each_epoch` is called after every epoch.
+    `again`: from its beginning, whatever is there; `retry`: also if it has failed; `each_epoch` is called after every epoch.
+    Raises OSError where its results cannot be stored, and KeyboardInterrupt, but nothing that the job's own code raises.
     """
     folder = Store(root).run(job.key)
     if again:
         folder.discard()
-    if folder.status == "finished":
-        return "finished"
+    if folder.status == "finished" or (folder.status == "failed" and not retry):
+        return folder.status
     try:
         _execute(job, root, folder, each_epoch)
     except KeyboardInterrupt:

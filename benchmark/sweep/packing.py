@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..contract.errors import told
 from .plan import Job
+from .slots import SLOTS
 
 SECONDS = 3.0
 """That a number of runs is watched, once all of them train."""
@@ -30,7 +31,7 @@ PATIENCE = 300.0
 class Packing:
     """What was found."""
 
-    runs: int  #: at a time
+    runs: int  #: at a time on each device
     tried: tuple[tuple[int, float], ...]  #: (runs at a time, steps a second of all of them)
     stopped: str | None  #: why a larger number could not be tried: the error
 
@@ -58,18 +59,22 @@ def packed(measure: Callable[[int], float], at_most: int) -> Packing:
     return Packing(best, tuple(tried), stopped)
 
 
-def calibrated(jobs: Sequence[Job], root: Path, seconds: float = SECONDS) -> Packing:
-    """How many of the jobs go side by side, up to a core each, judged by the first of them."""
-    return packed(lambda runs: throughput(jobs[0], root, runs, seconds), min(len(jobs), os.cpu_count() or 1))
+def calibrated(jobs: Sequence[Job], root: Path, devices: int, seconds: float = SECONDS) -> Packing:
+    """How many of the jobs go side by side on each of so many devices, up to a core each, judged by the first of them."""
+    at_most = max(1, min(len(jobs), os.cpu_count() or 1) // devices)
+    return packed(lambda runs: throughput(jobs[0], root, runs * devices, seconds), at_most)
 
 
 def throughput(job: Job, root: Path, runs: int, seconds: float = SECONDS) -> float:
     """Training steps a second of as many runs at a time as are given. Raises whatever they do where they do not fit."""
-    from joblib import Parallel, delayed, parallel_config
+    from joblib import Parallel, delayed
 
-    with tempfile.TemporaryDirectory() as meeting, parallel_config("loky", inner_max_num_threads=job.threads):
-        pool = Parallel(n_jobs=max(2, runs), pre_dispatch=runs, batch_size=1)
-        ends: list[list[float]] = pool(delayed(_probe)(job, root.absolute(), Path(meeting), runs, seconds) for _ in range(runs))
+    def probe(meeting: Path) -> list[float]:
+        with SLOTS.taken(job.threads, job.device) as slot:
+            return slot.do(_probe, job, root, meeting, runs, seconds)
+
+    with tempfile.TemporaryDirectory() as meeting:
+        ends: list[list[float]] = Parallel(runs, "threading")(delayed(probe)(Path(meeting)) for _ in range(runs))
     return sum((len(times) - 1) * STEPS / (times[-1] - times[0]) for times in ends)
 
 

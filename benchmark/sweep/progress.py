@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..store import Store
 from ..words import counted
 from .plan import Job
+
+if TYPE_CHECKING:
+    from .worker import Ended
 
 
 def run_label(job: Job) -> str:
@@ -98,14 +101,15 @@ class Progress:
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)
 
-    def finish(self, key: str, status: str) -> str:
-        """Takes note that a run has ended; gives back its status."""
+    def finish(self, ended: Ended) -> str:
+        """Takes note that a run has ended; gives its status."""
+        key, status = ended.key, ended.status
         with self._lock:
             self._ended[key] = status
         if not self._quiet:
             self._poll()
             if self._live is None or status == "failed":
-                why = f": {self._store.run(key).failure()['error']}" if status == "failed" else ""
+                why = f": {ended.why or self._store.run(key).failure()['error']}" if status == "failed" else ""
                 with self._lock:
                     left = self._time_left()
                 self.say(f"[{len(self._ended)}/{len(self._jobs)}] {run_label(self._jobs[key])}: {status}{why}{left}")

@@ -1,4 +1,4 @@
-"""Runs a sweep: what is finished is skipped, what was interrupted goes on, what fails is recorded and harms no other."""
+"""Runs a sweep: plans it, keeps the plan, and has done what is wanted and not there yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import tomllib
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,11 @@ from ..store import PlannedRun, Store
 from ..words import counted
 from .packing import calibrated
 from .plan import Job, Plan, named, plan
-from .progress import Progress
+from .progress import Progress, run_label
+from .slots import SLOTS, gpus
 from .sweep import Sweep, checked_sweep
+from .work import work
+from .worker import Task
 
 MUST_AGREE = ("recipe", "epochs", "batch_size", "validation", "precision")
 """What no column of results.csv tells apart well enough to mix it in one folder; `balanced` stands in the recipe's name."""
@@ -37,6 +39,7 @@ class Settings:
     force: bool = False  #: runs again what is finished
     retry_failed: bool = False
     quiet: bool = False
+    timeout: float | None = None  #: seconds that a run may take
 
 
 @dataclass(frozen=True)
@@ -55,25 +58,39 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
     `done`: keys of runs that are left as they are, whatever the settings say.
     """
     store = Store(out)
+    seen = earlier_sweeps(store)
     planned, workers = plan_sweep(sweep, out, settings)
-    notes = [*planned.notes, *_write_plan(store, planned)]
+    with store.alone():
+        if earlier_sweeps(store) != seen:  # another process was faster; what it has fixed holds for this one too
+            planned, workers = plan_sweep(sweep, out, settings)
+        notes = [*planned.notes, *_write_plan(store, planned)]
     jobs = shard(planned.jobs, settings)
     statuses = {job.key: store.run(job.key).status for job in jobs}
     todo = [job for job in jobs if job.key not in done and wanted(statuses[job.key], settings)]
-    replaced = sum(statuses[job.key] == "finished" for job in todo)
+    replaced = [job for job in todo if statuses[job.key] == "finished"]
     keys = {job.key for job in todo}
-    before = [status for key, status in statuses.items() if key not in keys]
+    before = {key: status for key, status in statuses.items() if key not in keys}
+    for key, status in before.items():
+        if status == "finished":
+            store.run(key).tidy()
     workers = 1 if workers is None and len(todo) < 2 else workers
-    with Progress(store, todo, workers, before, settings.quiet) as progress:
-        if replaced:
-            progress.say(f"replacing {counted(replaced, 'finished run')}")
+    root = out.absolute()  # worker processes outlive a sweep, and with them the working folder that they were begun in
+    tasks = [Task(job, root, again=settings.force, retry=statuses[job.key] == "failed") for job in todo]
+    with Progress(store, todo, workers, list(before.values()), settings.quiet) as progress:
+        for job in replaced:
+            progress.say(f"replacing {run_label(job)}: {store.run(job.key).metrics()['acc_last']:.2f} %")
         for note in notes:
             progress.say(note)
         if workers is None:
-            packing = calibrated(todo, out)
-            workers = progress.workers = packing.runs
+            devices = max(1, len(gpus()))
+            packing = calibrated(todo, root, devices)
+            workers = progress.workers = packing.runs * devices
             progress.say(str(packing))
-        ended = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
+        try:
+            ended = [progress.finish(e) for e in work(tasks, workers, settings.timeout, say=progress.say)]
+        except BaseException:
+            SLOTS.end()
+            raise
     return Outcome(jobs, ended.count("finished"), ended.count("failed"), len(before))
 
 
@@ -92,7 +109,8 @@ def plan_sweep(
     kept = before[0].threads if before else None
     if kept and sweep.threads and kept != sweep.threads:
         raise BadInput(f"--threads {sweep.threads}: {out} holds runs of {kept} threads each; give another --out")
-    asked = [count for count in (settings.jobs, settings.runs_per_device) if count]
+    on_all = settings.runs_per_device and settings.runs_per_device * _devices(settings.device)
+    asked = [count for count in (settings.jobs, on_all) if count]
     cores, grid = _cores(), sum(1 for _ in sweep.runs())
     threads = kept or sweep.threads or max(1, cores // min([cores, grid, *asked]))
     of_cores = max(1, min(cores // threads, grid)) if _on_cpu(settings.device) else None
@@ -184,58 +202,16 @@ def _write_plan(store: Store, planned: Plan) -> list[str]:
     ]
 
 
-def _work(jobs: Sequence[Job], store: Store, workers: int, again: bool) -> Iterator[tuple[str, str]]:
-    """(key, status) of each job as it ends, in whatever order.
-
-    Where the system ends a worker process (for want of memory, mostly), all runs that were under way stop with it and nobody
-    can say which was to blame: each goes on from its checkpoint in a worker of its own; one that loses that too has failed.
-    """
-    waiting = {job.key: job for job in jobs}
-    while waiting:
-        try:
-            for key, status in _pool(list(waiting.values()), store.root, workers, again):
-                del waiting[key]
-                yield key, status
-        except BrokenProcessPool:
-            suspects = [job for job in waiting.values() if store.run(job.key).status == "started"]
-            for job in suspects or list(waiting.values())[:workers]:
-                del waiting[job.key]
-                yield job.key, _alone(job, store)
-
-
-def _alone(job: Job, store: Store) -> str:
-    try:
-        return next(status for _, status in _pool([job], store.root, 1, False))
-    except BrokenProcessPool:
-        store.run(job.key).fail("the system ended its worker process, most likely for want of memory", "")
-        return "failed"
-
-
-def _pool(jobs: Sequence[Job], root: Path, workers: int, again: bool) -> Iterator[tuple[str, str]]:
-    from joblib import Parallel, delayed, parallel_config
-
-    # At least two processes, of which `pre_dispatch` keeps as many busy as are wanted: for one, joblib would work in this
-    # process, and whatever ends a run's process would end the sweep.
-    with parallel_config("loky", inner_max_num_threads=jobs[0].threads):
-        pool = Parallel(n_jobs=max(2, workers), pre_dispatch=workers, batch_size=1, return_as="generator_unordered")
-        root = root.absolute()  # workers outlive a sweep, and with them the working directory they were started in
-        yield from pool(delayed(_do)(job, root, again, os.getpid()) for job in jobs)
-
-
-def _do(job: Job, root: Path, again: bool, sweep: int) -> tuple[str, str]:
-    from .execute import execute  # here, so that planning does not import the whole of training
-
-    def still_wanted() -> None:
-        if os.getppid() != sweep:  # it was killed; whoever takes the run up again should find it alone
-            os._exit(1)
-
-    return job.key, execute(job, root, again, still_wanted)
-
-
 def _on_cpu(device: str) -> bool:
     from ..train.device import resolve_device
 
     return resolve_device(device).type == "cpu"
+
+
+def _devices(device: str) -> int:
+    from ..train.device import resolve_device
+
+    return max(1, len(gpus())) if resolve_device(device).type == "cuda" else 1
 
 
 def _cores() -> int:

@@ -54,7 +54,7 @@ def test_runs_are_watched_while_all_of_them_train_and_nothing_is_written(tiny_pl
 
 def test_where_nothing_is_said_a_device_is_tried_out_before_its_runs(tiny_plugin, tmp_path, monkeypatch, capsys):
     found = packing.Packing(2, ((1, 10.0), (2, 18.0), (4, 18.5)), None)
-    monkeypatch.setattr(run, "calibrated", lambda jobs, root: found)
+    monkeypatch.setattr(run, "calibrated", lambda jobs, root, devices: found)
     monkeypatch.setattr(run, "_on_cpu", lambda device: False)
     given = {"dataset": "tiny", "methods": ["ce", "scn"], "noise": [20.0], "epochs": 1, "plugins": [str(tiny_plugin)]}
     sweep = checked_sweep(given)

@@ -155,6 +155,8 @@ def test_no_weight_depends_on_the_reference_labels_of_the_training_set(
     """They are permuted after the noise was made: everything but the scores that judge by them stays as it was."""
     outcome = swept(tiny_plugin, tmp_path / "true", methods=("ce", "scn", "dul", "rul", "rul-relabel"))
     shutil.copytree(tmp_path / "true" / "noise", tmp_path / "permuted" / "noise")
+    for job in outcome.jobs:
+        (tmp_path / "permuted" / "runs" / job.key).mkdir(parents=True)
     load = ready.load
 
     def permuted(*given: object) -> object:
@@ -359,11 +361,11 @@ def test_force_replaces_runs_one_by_one(tiny_plugin: Path, tmp_path: Path, monke
     swept(tiny_plugin, tmp_path / "o", seeds=(0, 1))
     before = arrays(tmp_path / "o")
 
-    def stopped(*_: object) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.sweep.run._pool", stopped)
+        patch.setattr("benchmark.sweep.run.work", stopped)
         with pytest.raises(KeyboardInterrupt):
             swept(tiny_plugin, tmp_path / "o", Settings(jobs=1, quiet=True, force=True), seeds=(0, 1))
     assert arrays(tmp_path / "o").keys() == before.keys()

@@ -22,7 +22,7 @@ PLANNED_ONLY = Settings(jobs=1, quiet=True)
 @pytest.fixture
 def folder(tmp_path: Path, tiny_plugin: Path, monkeypatch: pytest.MonkeyPatch):
     """Keeps sweeps in a folder as a run that is stopped at once would: planned, and nothing trained."""
-    monkeypatch.setattr("benchmark.sweep.run._work", lambda *_: iter(()))
+    monkeypatch.setattr("benchmark.sweep.run.work", lambda *_, **__: iter(()))
 
     def kept(*sweeps: dict[str, object]) -> Store:
         for changes in sweeps:

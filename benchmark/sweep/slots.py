@@ -1,0 +1,202 @@
+"""Processes that do runs, one at a time each: what ends one, or hangs in it, harms the run that it is at and no other.
+
+joblib's own pools begin anew as a whole when one of their processes dies, and end processes that have grown, as trainings do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ..contract.errors import told
+
+T = TypeVar("T")
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+"""What the libraries of linear algebra ask, when they are loaded, for how many threads they may begin."""
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+BEGIN = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; their master ends them
+sys.path[:] = {path!r}
+from {module} import serve
+serve()
+"""
+
+
+class Died(Exception):
+    """The process has ended, and did not say why."""
+
+
+class TookTooLong(Exception):
+    """The process was ended, because it had not answered in time."""
+
+
+class Slot:
+    """A process of its own, begun when it is first needed and again whenever it has died."""
+
+    def __init__(self, threads: int, gpu: str | None):
+        """`gpu`: the only one that the process sees, as CUDA_VISIBLE_DEVICES names it."""
+        self.threads, self.gpu = threads, gpu
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def do(self, function: Callable[..., T], *arguments: Any, timeout: float | None = None) -> T:
+        """What a function gives, called in the process. Raises what that does, Died, and TookTooLong after `timeout` seconds."""
+        process = self._begun()
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(timeout or 0, stop)
+        try:
+            if timeout is not None:
+                timer.start()
+            assert process.stdin is not None
+            pickle.dump((function, arguments), process.stdin)
+            process.stdin.flush()
+            result, error = self._answer(process)
+        except Died:
+            self.end()
+            if late.is_set():
+                raise TookTooLong from None
+            raise
+        except OSError:  # it died before it was asked
+            self.end()
+            raise Died from None
+        finally:
+            timer.cancel()
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def _begun(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            environment = dict.fromkeys(THREADS, str(self.threads)) | ({} if self.gpu is None else {VISIBLE: self.gpu})
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", BEGIN.format(path=sys.path, module=__name__)],
+                env=os.environ | environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            self._answer(self._process)  # when it is ready: what it takes to begin is not a run's
+        return self._process
+
+    @staticmethod
+    def _answer(process: subprocess.Popen[bytes]) -> tuple[Any, BaseException | None]:
+        assert process.stdout is not None
+        try:
+            answer: tuple[Any, BaseException | None] = pickle.load(process.stdout)
+        except (EOFError, pickle.UnpicklingError, OSError, ValueError):  # the pipe ends, or is closed by `end`
+            raise Died from None
+        return answer
+
+    def end(self) -> None:
+        """Ends the process, whatever it is at."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close()  # type: ignore[union-attr]
+
+
+class Slots:
+    """All of a process's slots; those that are free wait for the next run, or the next sweep."""
+
+    def __init__(self) -> None:
+        self._free: list[Slot] = []
+        self._busy: list[Slot] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, threads: int, device: str) -> Iterator[Slot]:
+        """A free slot of so many threads, on the device of its kind that has the fewest busy ones."""
+        with self._lock:
+            gpu = _least_busy(gpus(), [slot.gpu for slot in self._busy]) if device == "cuda" else None
+            fits = (slot for slot in self._free if (slot.threads, slot.gpu) == (threads, gpu))
+            slot = next(fits, None) or Slot(threads, gpu)
+            if slot in self._free:
+                self._free.remove(slot)
+            self._busy.append(slot)
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                self._busy.remove(slot)
+                self._free.append(slot)
+
+    def end(self) -> None:
+        """Ends all processes, whatever they are at: what they write is whole at any moment."""
+        with self._lock:
+            slots = [*self._busy, *self._free]
+        for slot in slots:
+            slot.end()
+
+
+SLOTS = Slots()
+"""Of this process."""
+
+
+def gpus() -> list[str]:
+    """The GPUs of this machine that may be used, as CUDA_VISIBLE_DEVICES names them."""
+    named = os.environ.get(VISIBLE)
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _least_busy(names: list[str], busy: list[str | None]) -> str | None:
+    counts = Counter(busy)
+    return min(names, key=lambda name: counts[name], default=None)
+
+
+def serve() -> None:
+    """What a slot's process does: calls the functions that it is sent, until its master is gone."""
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a plugin prints must not come between the answers, nor between the rows of --json
+    master = os.getppid()
+    threading.Thread(target=_end_without, args=(master,), daemon=True).start()
+    from . import execute  # noqa: F401  # which takes seconds
+
+    answer: tuple[Any, BaseException | None] = None, None
+    while True:
+        try:
+            pickle.dump(answer, answers)
+        except Exception as error:
+            pickle.dump((None, RuntimeError(told(answer[1] or error))), answers)
+        answers.flush()
+        try:
+            function, arguments = pickle.load(asked)
+        except EOFError:
+            return
+        try:
+            answer = function(*arguments), None
+        except BaseException as error:
+            answer = None, error
+
+
+def _end_without(master: int) -> None:
+    while os.getppid() == master:
+        time.sleep(0.2)
+    os._exit(1)

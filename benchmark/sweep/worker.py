@@ -1,0 +1,95 @@
+"""What happens in a worker process: a run, held by its lock, as far as it comes."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from ..contract.errors import told
+from ..paths import PART
+from ..store import RunFolder, Store
+from .plan import Job
+
+HELD = "held"
+"""What becomes of a run that another process is at."""
+
+
+class Task(NamedTuple):
+    """A run to be done, and how.
+
+    A tuple, because joblib would lay anything else down on one of Dask's workers, and lose it when that dies.
+    """
+
+    job: Job
+    root: Path  #: of the output folder
+    again: bool  #: from its beginning, whatever is there
+    retry: bool  #: also if it has failed
+    over: str | None = None  #: the token of an owner that is gone
+
+
+class Ended(NamedTuple):
+    """What became of a run."""
+
+    key: str
+    status: str  #: `finished`, `failed`, or one of those that say it has not ended
+    why: str = ""  #: of a failure that could not be stored: what to tell
+
+
+def do(task: Task, timeout: float | None = None) -> Ended:
+    """Does a run, or goes on with it; never raises for what goes wrong with one.
+
+    `timeout`: seconds after which the process will be ended; what it is at then is kept a moment before.
+    """
+    from .execute import execute  # here, so that planning does not import the whole of training
+
+    key, store = task.job.key, Store(task.root)
+    folder = store.run(key)
+    try:
+        if not store.is_here:
+            return Ended(key, "failed", f"{task.root} is not there any more")
+        folder.make()
+        if not folder.lock.claim(task.over):
+            return Ended(key, HELD)
+
+        def still_mine() -> None:
+            if not folder.lock.is_mine():  # this process was stopped for so long that another took the run over
+                os._exit(1)
+
+        try:
+            folder.tidy()
+            with _watched(folder, timeout):
+                return Ended(key, execute(task.job, task.root, still_mine, again=task.again, retry=task.retry))
+        finally:
+            folder.lock.release()
+    except OSError as error:
+        return Ended(key, "failed", f"it could not be stored: {told(error)}")
+
+
+@contextmanager
+def _watched(folder: RunFolder, timeout: float | None) -> Iterator[None]:
+    if timeout is None:
+        yield
+        return
+    with _stack_file(folder).open("w") as file:
+        faulthandler.dump_traceback_later(timeout * 0.98, file=file)  # not held up by what keeps Python's own threads waiting
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    _stack_file(folder).unlink(missing_ok=True)
+
+
+def _stack_file(folder: RunFolder) -> Path:
+    return folder.path / f".stack{PART}"  # removed with all that is left half done
+
+
+def stack_of(folder: RunFolder) -> str:
+    """What a run's process was at just before it was ended for taking too long; empty where that was not watched."""
+    try:
+        return _stack_file(folder).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
