@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
 import sys
 import threading
@@ -21,6 +22,18 @@ def code_fingerprint(module_name: str) -> str:
     sources: dict[str, str] = {}
     _collect(module_name, sources)
     return hashlib.sha256(json.dumps(sorted(sources.values())).encode()).hexdigest()
+
+
+def suite_fingerprint() -> str:
+    """sha256 of the code of the suite and of the plugins that come with it, wherever it lies and however it was installed."""
+    contents = {
+        file.read_bytes()
+        for package in ("benchmark", *(name.rstrip(".") for name in _BUILT_IN))
+        for folder in map(Path, importlib.import_module(package).__path__)
+        for file in folder.rglob("*.py")
+        if "scripts" not in file.relative_to(folder).parts  # which a wheel has in its package, and a clone beside it
+    }
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(content).digest() for content in contents))).hexdigest()
 
 
 def _collect(module_name: str, sources: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ Device = Annotated[str, Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str | None, Option(help="auto (the default), fp32 or bf16.")]
 Jobs = Annotated[str, Option(help="Runs at a time, or auto.")]
 RunsPerDevice = Annotated[
-    str, Option(help="Runs that share a GPU, or auto: tried out on the first of them. On a CPU the same as --jobs.")
+    str, Option(help="Runs that share a GPU, each GPU, or auto: tried out on the first of them. On a CPU the same as --jobs.")
 ]
 Threads = Annotated[
     int | None, Option(parser=whole_number, metavar="N", help="Threads a run; default: the cores shared out over the runs.")
@@ -31,11 +31,12 @@ DryRun = Annotated[
 Force = Annotated[bool, Option("--force", help="Run finished runs again, replacing their results.")]
 RetryFailed = Annotated[bool, Option("--retry-failed", help="Run failed runs again.")]
 Timeout = Annotated[
-    float | None, Option(parser=plain_number, metavar="SECONDS", help="A run that takes longer has failed; default: none does.")
+    float | None, Option(parser=plain_number, metavar="SECONDS", help="A run that takes longer has failed. Default: no limit.")
 ]
 Backend = Annotated[str, Option(help="loky: processes of this machine; dask: workers of a Dask cluster.")]
 Scheduler = Annotated[
-    str | None, Option(metavar="ADDRESS", help="Of a running Dask cluster, as in tcp://host:8786; default: one on this machine.")
+    str | None,
+    Option(metavar="ADDRESS", help="Of a running Dask cluster, as in tcp://host:8786; default: one on this machine."),
 ]
 Quiet = Annotated[bool, Option("--quiet", help="No progress on standard error.")]
 Json = Annotated[bool, Option("--json", help="Print the rows of results.csv as JSON instead of the table.")]

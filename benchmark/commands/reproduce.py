@@ -13,6 +13,7 @@ from ..contract.errors import BadInput, unknown
 from .arguments import merged, path_of, seed_list, weights_of, words
 from .options import (
     BackboneName,
+    Backend,
     DataRoot,
     Device,
     DryRun,
@@ -24,10 +25,12 @@ from .options import (
     Quiet,
     RetryFailed,
     RunsPerDevice,
+    Scheduler,
     Seed,
     Seeds,
     Shard,
     Threads,
+    Timeout,
     Weights,
 )
 from .sweeping import carry_out, settings_of
@@ -60,6 +63,9 @@ def reproduce(
     runs_per_device: RunsPerDevice = "auto",
     threads: Threads = None,
     shard: Shard = "1/1",
+    timeout: Timeout = None,
+    backend: Backend = "local",
+    scheduler: Scheduler = None,
     dry_run: DryRun = False,
     force: Force = False,
     retry_failed: RetryFailed = False,
@@ -90,7 +96,18 @@ def reproduce(
     }
     given = {key: value for key, value in given.items() if value is not None}
     sweeps, missing = _with_images([checked_sweep(merged(entry, given), given) for entry in entries])
-    settings = settings_of(device, jobs, runs_per_device, shard, force=force, retry_failed=retry_failed, quiet=quiet)
+    settings = settings_of(
+        device=device,
+        jobs=jobs,
+        runs_per_device=runs_per_device,
+        shard=shard,
+        timeout=timeout,
+        backend=backend,
+        scheduler=scheduler,
+        force=force,
+        retry_failed=retry_failed,
+        quiet=quiet,
+    )
     folder = Path(path_of("--out", out) if out else f"results/{name}{'-small' if scale == 'small' else ''}")
     notes = [f"left out: {name}: {why}" for name, why in missing.items()]
     carry_out(sweeps, [folder] * len(sweeps), settings, dry_run=dry_run, as_json=json_, against=published(), notes=notes)

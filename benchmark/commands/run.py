@@ -24,6 +24,7 @@ from .arguments import (
 from .options import (
     Against,
     BackboneName,
+    Backend,
     Baseline,
     DataRoot,
     Device,
@@ -36,10 +37,12 @@ from .options import (
     Quiet,
     RetryFailed,
     RunsPerDevice,
+    Scheduler,
     Seed,
     Seeds,
     Shard,
     Threads,
+    Timeout,
     Weights,
 )
 from .sweeping import carry_out, settings_of
@@ -81,6 +84,9 @@ def run(
     runs_per_device: RunsPerDevice = "auto",
     threads: Threads = None,
     shard: Shard = "1/1",
+    timeout: Timeout = None,
+    backend: Backend = "local",
+    scheduler: Scheduler = None,
     set_: Annotated[list[str] | None, Option("--set", help="NAME.OPTION=VALUE of a method or dataset; repeatable.")] = None,
     config: Annotated[
         list[str] | None, Option(help="A TOML file of one or more sweeps; options given here go before it; repeatable.")
@@ -123,7 +129,18 @@ def run(
         path_of("--out", out)
     entries = [entry for file in config or [] for entry in read_settings(Path(path_of("--config", file)))] or [{}]
     sweeps = [checked_sweep(merged(entry, given), given) for entry in entries]
-    settings = settings_of(device, jobs, runs_per_device, shard, force=force, retry_failed=retry_failed, quiet=quiet)
+    settings = settings_of(
+        device=device,
+        jobs=jobs,
+        runs_per_device=runs_per_device,
+        shard=shard,
+        timeout=timeout,
+        backend=backend,
+        scheduler=scheduler,
+        force=force,
+        retry_failed=retry_failed,
+        quiet=quiet,
+    )
     folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind.replace(':', '-')}") for sweep in sweeps]
     carry_out(sweeps, folders, settings, dry_run=dry_run, as_json=json_)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..contract.errors import BadInput, unknown
 from ..words import counted
 from .arguments import as_json_text, run_count, shard_of
 
@@ -18,15 +23,44 @@ if TYPE_CHECKING:
     from ..sweep.run import Settings
     from ..sweep.sweep import Sweep
 
+LONGEST = 10_000_000
+"""Seconds, a third of a year: more than a timer can wait for."""
+
 
 def settings_of(
-    device: str, jobs: str, runs_per_device: str, shard: str, *, force: bool, retry_failed: bool, quiet: bool
+    *,
+    device: str,
+    jobs: str,
+    runs_per_device: str,
+    shard: str,
+    timeout: float | None,
+    backend: str,
+    scheduler: str | None,
+    force: bool,
+    retry_failed: bool,
+    quiet: bool,
 ) -> Settings:
     """How to run sweeps, from the options as they were typed. Raises BadInput."""
-    from ..sweep.run import Settings
+    from ..sweep.run import BACKENDS, DASK, Settings
 
-    at_a_time = run_count("--jobs", jobs), run_count("--runs-per-device", runs_per_device)
-    return Settings(device, *at_a_time, shard_of(shard), force, retry_failed, quiet)
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    if scheduler is not None and backend != DASK:
+        raise BadInput(f"--scheduler {scheduler}: it is for --backend {DASK}")
+    if timeout is not None and not 0 < timeout < LONGEST:
+        raise BadInput(f"--timeout {timeout:g}: wanted seconds, above 0 and below {LONGEST}")
+    return Settings(
+        device=device,
+        jobs=run_count("--jobs", jobs),
+        runs_per_device=run_count("--runs-per-device", runs_per_device),
+        shard=shard_of(shard),
+        timeout=timeout,
+        backend=backend,
+        scheduler=scheduler,
+        force=force,
+        retry_failed=retry_failed,
+        quiet=quiet,
+    )
 
 
 def carry_out(
@@ -48,6 +82,7 @@ def carry_out(
     from ..report.write import write_tables
     from ..store import Store
     from ..sweep.run import plan_sweep, run_sweep
+    from ..sweep.work import Stopped
 
     plans: list[tuple[Plan, int | None]] = []
     if dry_run or len(sweeps) > 1 or notes:  # of several, all are checked before the first is run
@@ -58,23 +93,60 @@ def carry_out(
     if dry_run:
         _show_plans(plans, folders, settings, as_json=as_json)
         return
-    keys: set[str] = set()  # sweeps may overlap: what one has run, the next leaves alone
-    for sweep, folder in zip(sweeps, folders, strict=True):
-        try:
-            keys |= {job.key for job in run_sweep(sweep, folder, settings, keys).jobs}
-        except KeyboardInterrupt:
-            print(f"interrupted; what is done is kept in {folder}, and the same command goes on", file=sys.stderr)
-            raise typer.Exit(130) from None
+    done: dict[str, None] = {}  # sweeps may overlap: what one has run, the next leaves alone
+    failed, stopped, status = 0, "", 1
+    try:
+        with _signals():
+            for sweep, folder in zip(sweeps, folders, strict=True):
+                outcome = run_sweep(sweep, folder, settings, done)
+                done |= {job.key: None for job in outcome.jobs}
+                failed += outcome.failed
+    except (KeyboardInterrupt, Stopped) as error:
+        stopped = str(error) or "interrupted"
+        status = 1 if isinstance(error, Stopped) else error.status if isinstance(error, Signalled) else 130
     rows = []
     for folder in dict.fromkeys(folders):
+        if stopped and not Store(folder).is_here:
+            continue
         of_folder, text = write_tables(Store(folder), FORMATS, against=against)
         rows += of_folder
         if not as_json:
             print(text, end="")
     if as_json:
         print(as_json_text(rows))
-    if any(row["status"] == "failed" and row["key"] in keys for row in rows):
+    if stopped:
+        ended = sum(row["status"] == "finished" for row in rows)
+        print(f"{stopped}; {counted(ended, 'run')} finished and kept, and this goes on with the others:", file=sys.stderr)
+        print(shlex.join(["python", "-m", "benchmark", *sys.argv[1:]]), file=sys.stderr)
+        raise typer.Exit(status)
+    if failed or any(row["status"] == "failed" and row["key"] in done for row in rows):
         raise typer.Exit(1)
+
+
+class Signalled(KeyboardInterrupt):
+    """Somebody else than the user at the terminal wants the sweep to end: a cluster's scheduler, mostly."""
+
+    def __init__(self, number: int):
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.status = 128 + number  #: what a shell gives
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Signals that ask a process to end are taken as Ctrl-C is."""
+
+    def stop(number: int, _: Any) -> None:
+        raise Signalled(number)
+
+    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():  # only that one may ask for signals
+        wanted = []
+    before = {number: signal.signal(number, stop) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _show_plans(

@@ -24,6 +24,8 @@ from .files import as_json, npz, read_json
 from .lock import Lock
 
 LOCK = "lock.json"
+ENDS = ("metrics.json", "failure.json")
+"""By which a run has ended."""
 
 
 class RunFolder:
@@ -142,10 +144,19 @@ class RunFolder:
 
     def discard(self) -> None:
         """Removes the run, finished or not; first what makes it count as finished."""
-        names = ["metrics.json", "failure.json", *(p.name for p in self.path.glob("*") if p.is_file())]
+        names = [*ENDS, *(p.name for p in self.path.glob("*") if p.is_file())]
         for name in dict.fromkeys(names):
             if name != LOCK:
                 (self.path / name).unlink(missing_ok=True)
+
+    def files(self) -> dict[str, bytes]:
+        """All that it holds, by name."""
+        return {path.name: path.read_bytes() for path in self.path.glob("*") if path.is_file() and path.name != LOCK}
+
+    def put(self, files: Mapping[str, bytes]) -> None:
+        """Stores what `files` of another copy has given; what makes it count as ended comes last."""
+        for name in sorted(files, key=lambda name: (name in ENDS, name)):
+            self._write(Path(name).name, files[name])
 
     def tidy(self) -> None:
         """Removes what processes that were killed have left beside a run; only for whoever holds it, or where it has ended."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..contract.errors import told
 from .plan import Job
 from .slots import SLOTS
+from .worker import Task
 
 SECONDS = 3.0
 """That a number of runs is watched, once all of them train."""
@@ -59,19 +60,19 @@ def packed(measure: Callable[[int], float], at_most: int) -> Packing:
     return Packing(best, tuple(tried), stopped)
 
 
-def calibrated(jobs: Sequence[Job], root: Path, devices: int, seconds: float = SECONDS) -> Packing:
-    """How many of the jobs go side by side on each of so many devices, up to a core each, judged by the first of them."""
-    at_most = max(1, min(len(jobs), os.cpu_count() or 1) // devices)
-    return packed(lambda runs: throughput(jobs[0], root, runs * devices, seconds), at_most)
+def calibrated(tasks: Sequence[Task], devices: int, seconds: float = SECONDS) -> Packing:
+    """How many of the runs go side by side on each of so many devices, up to a core each, judged by the first of them."""
+    at_most = max(1, min(len(tasks), os.cpu_count() or 1) // devices)
+    return packed(lambda runs: throughput(tasks[0], runs * devices, seconds), at_most)
 
 
-def throughput(job: Job, root: Path, runs: int, seconds: float = SECONDS) -> float:
+def throughput(task: Task, runs: int, seconds: float = SECONDS) -> float:
     """Training steps a second of as many runs at a time as are given. Raises whatever they do where they do not fit."""
     from joblib import Parallel, delayed
 
     def probe(meeting: Path) -> list[float]:
-        with SLOTS.taken(job.threads, job.device) as slot:
-            return slot.do(_probe, job, root, meeting, runs, seconds)
+        with SLOTS.taken(task.job.threads, task.job.device, task.code) as slot:
+            return slot.do(_probe, task.job, task.root, meeting, runs, seconds)
 
     with tempfile.TemporaryDirectory() as meeting:
         ends: list[list[float]] = Parallel(runs, "threading")(delayed(probe)(Path(meeting)) for _ in range(runs))

@@ -34,6 +34,7 @@ class Job(PlannedRun):
     device: str
     threads: int
     plugins: tuple[str, ...]
+    data_root: str | None  #: as it was given
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def plan(sweep: Sweep, device: str, threads: int, *, fetch: bool = True) -> Plan
                 device=on.type,
                 threads=threads,
                 plugins=sweep.plugins,
+                data_root=sweep.data_root,
             )
         )
     of_weights = [str(match)] if match else []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +15,24 @@ from typing import Any
 import tomli_w
 
 from ..contract.errors import BadInput
+from ..fingerprint import suite_fingerprint
 from ..spec import RunSpec
 from ..store import PlannedRun, Store
 from ..words import counted
+from .cluster import cluster
 from .packing import calibrated
 from .plan import Job, Plan, named, plan
 from .progress import Progress, run_label
-from .slots import SLOTS, gpus
+from .slots import gpus
 from .sweep import Sweep, checked_sweep
-from .work import work
+from .work import Pool, side_by_side, work
 from .worker import Task
 
 MUST_AGREE = ("recipe", "epochs", "batch_size", "validation", "precision")
 """What no column of results.csv tells apart well enough to mix it in one folder; `balanced` stands in the recipe's name."""
+
+LOCAL, DASK = "local", "dask"
+BACKENDS = (LOCAL, DASK)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Settings:
     retry_failed: bool = False
     quiet: bool = False
     timeout: float | None = None  #: seconds that a run may take
+    backend: str = LOCAL
+    scheduler: str | None = None  #: of a Dask cluster; None: one on this machine
 
 
 @dataclass(frozen=True)
@@ -60,38 +69,54 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
     store = Store(out)
     seen = earlier_sweeps(store)
     planned, workers = plan_sweep(sweep, out, settings)
-    with store.alone():
-        if earlier_sweeps(store) != seen:  # another process was faster; what it has fixed holds for this one too
-            planned, workers = plan_sweep(sweep, out, settings)
-        notes = [*planned.notes, *_write_plan(store, planned)]
-    jobs = shard(planned.jobs, settings)
-    statuses = {job.key: store.run(job.key).status for job in jobs}
-    todo = [job for job in jobs if job.key not in done and wanted(statuses[job.key], settings)]
-    replaced = [job for job in todo if statuses[job.key] == "finished"]
-    keys = {job.key for job in todo}
-    before = {key: status for key, status in statuses.items() if key not in keys}
-    for key, status in before.items():
-        if status == "finished":
-            store.run(key).tidy()
-    workers = 1 if workers is None and len(todo) < 2 else workers
-    root = out.absolute()  # worker processes outlive a sweep, and with them the working folder that they were begun in
-    tasks = [Task(job, root, again=settings.force, retry=statuses[job.key] == "failed") for job in todo]
-    with Progress(store, todo, workers, list(before.values()), settings.quiet) as progress:
-        for job in replaced:
-            progress.say(f"replacing {run_label(job)}: {store.run(job.key).metrics()['acc_last']:.2f} %")
-        for note in notes:
-            progress.say(note)
-        if workers is None:
-            devices = max(1, len(gpus()))
-            packing = calibrated(todo, root, devices)
-            workers = progress.workers = packing.runs * devices
-            progress.say(str(packing))
-        try:
-            ended = [progress.finish(e) for e in work(tasks, workers, settings.timeout, say=progress.say)]
-        except BaseException:
-            SLOTS.end()
-            raise
+    with ExitStack() as stack:
+        pool: Pool = side_by_side
+        if settings.backend == DASK:
+            share = settings.runs_per_device
+            pool, many = stack.enter_context(cluster(settings.scheduler, workers or 1, share, planned.jobs))
+            workers = min(settings.jobs or many, many)
+        with store.alone():
+            if earlier_sweeps(store) != seen:  # another process was faster; what it has fixed holds for this one too
+                planned = plan_sweep(sweep, out, settings)[0]
+            notes = [*planned.notes, *_write_plan(store, planned)]
+        jobs = shard(planned.jobs, settings)
+        statuses = {job.key: store.run(job.key).status for job in jobs}
+        todo = [job for job in jobs if job.key not in done and wanted(statuses[job.key], settings)]
+        keys = {job.key for job in todo}
+        before = {key: status for key, status in statuses.items() if key not in keys}
+        for key, status in before.items():
+            if status == "finished":
+                store.run(key).tidy()
+        with Progress(store, todo, workers, list(before.values()), settings.quiet) as progress:
+            for line in (*_replaced(todo, statuses, store), *notes):
+                progress.say(line)
+            tasks = _tasks(todo, statuses, out, again=settings.force)
+            if workers is None:
+                workers = progress.workers = _calibrated(tasks, progress)
+            ended = [progress.finish(e) for e in work(tasks, workers, settings.timeout, pool, progress.say)]
     return Outcome(jobs, ended.count("finished"), ended.count("failed"), len(before))
+
+
+def _replaced(jobs: Sequence[Job], statuses: Mapping[str, str], store: Store) -> Iterator[str]:
+    for job in jobs:
+        if statuses[job.key] == "finished":
+            yield f"replacing {run_label(job)}, which had {store.run(job.key).metrics()['acc_last']:.2f} %"
+
+
+def _tasks(jobs: Sequence[Job], statuses: Mapping[str, str], out: Path, *, again: bool) -> list[Task]:
+    code = hashlib.sha256("".join([suite_fingerprint(), *sorted({job.code for job in jobs})]).encode()).hexdigest()
+    root = out.absolute()  # worker processes outlive a sweep, and with them the working folder that they were begun in
+    return [Task(job, root, again=again, retry=statuses[job.key] == "failed", code=code) for job in jobs]
+
+
+def _calibrated(tasks: Sequence[Task], progress: Progress) -> int:
+    """How many runs this machine's devices do at a time."""
+    if len(tasks) < 2:
+        return 1
+    devices = max(1, len(gpus()))
+    packing = calibrated(tasks, devices)
+    progress.say(str(packing))
+    return packing.runs * devices
 
 
 def plan_sweep(

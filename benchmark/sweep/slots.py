@@ -51,13 +51,13 @@ class TookTooLong(Exception):
 class Slot:
     """A process of its own, begun when it is first needed and again whenever it has died."""
 
-    def __init__(self, threads: int, gpu: str | None):
-        """`gpu`: the only one that the process sees, as CUDA_VISIBLE_DEVICES names it."""
-        self.threads, self.gpu = threads, gpu
+    def __init__(self, threads: int, gpu: str | None, code: str):
+        """`gpu`: the only one that the process sees, as CUDA_VISIBLE_DEVICES names it; `code`: of what it has loaded."""
+        self.threads, self.gpu, self.code = threads, gpu, code
         self._process: subprocess.Popen[bytes] | None = None
 
     def do(self, function: Callable[..., T], *arguments: Any, timeout: float | None = None) -> T:
-        """What a function gives, called in the process. Raises what that does, Died, and TookTooLong after `timeout` seconds."""
+        """What a function gives, called in the process. Raises what that does, Died, or TookTooLong after `timeout` seconds."""
         process = self._begun()
         late = threading.Event()
 
@@ -128,12 +128,18 @@ class Slots:
         self._lock = threading.Lock()
 
     @contextmanager
-    def taken(self, threads: int, device: str) -> Iterator[Slot]:
-        """A free slot of so many threads, on the device of its kind that has the fewest busy ones."""
+    def taken(self, threads: int, device: str, code: str) -> Iterator[Slot]:
+        """A free slot of so many threads, on the device of its kind that has the fewest busy ones.
+
+        Processes that have loaded other code than this are ended: Python does not load changed modules anew.
+        """
         with self._lock:
             gpu = _least_busy(gpus(), [slot.gpu for slot in self._busy]) if device == "cuda" else None
+            for slot in [slot for slot in self._free if slot.code != code]:
+                slot.end()
+                self._free.remove(slot)
             fits = (slot for slot in self._free if (slot.threads, slot.gpu) == (threads, gpu))
-            slot = next(fits, None) or Slot(threads, gpu)
+            slot = next(fits, None) or Slot(threads, gpu, code)
             if slot in self._free:
                 self._free.remove(slot)
             self._busy.append(slot)

@@ -13,6 +13,11 @@ from ..store import RunFolder, Store
 from .slots import SLOTS, Died, TookTooLong
 from .worker import HELD, Ended, Task, do, stack_of
 
+
+class Stopped(Exception):
+    """Nothing more can be done now; what is done is stored, and the message says why."""
+
+
 BROKEN = "broken"
 """What becomes of a run whose process has died."""
 POLL = 0.2
@@ -27,7 +32,11 @@ def side_by_side(tasks: Sequence[Task], workers: int, timeout: float | None) -> 
     from joblib import Parallel, delayed
 
     pool = Parallel(workers, "threading", pre_dispatch=workers, batch_size=1, return_as="generator_unordered")
-    yield from pool(delayed(contained)(task, timeout) for task in tasks)
+    try:
+        yield from pool(delayed(contained)(task, timeout) for task in tasks)
+    except BaseException:  # Ctrl-C, for one
+        SLOTS.end()
+        raise
 
 
 def work(
@@ -60,7 +69,7 @@ def contained(task: Task, timeout: float | None) -> Ended:
     key, job = task.job.key, task.job
     if task.over is None and folder_of(task).lock.other():
         return Ended(key, HELD)
-    with SLOTS.taken(job.threads, job.device) as slot:
+    with SLOTS.taken(job.threads, job.device, task.code) as slot:
         try:
             return slot.do(do, task, timeout, timeout=timeout)
         except Died:

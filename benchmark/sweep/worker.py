@@ -28,7 +28,9 @@ class Task(NamedTuple):
     root: Path  #: of the output folder
     again: bool  #: from its beginning, whatever is there
     retry: bool  #: also if it has failed
+    code: str  #: fingerprint of the suite and of all methods of the sweep; a process that has loaded another does not do it
     over: str | None = None  #: the token of an owner that is gone
+    noise: bytes | None = None  #: its artefact, for a worker that does not see the output folder
 
 
 class Ended(NamedTuple):
@@ -37,6 +39,7 @@ class Ended(NamedTuple):
     key: str
     status: str  #: `finished`, `failed`, or one of those that say it has not ended
     why: str = ""  #: of a failure that could not be stored: what to tell
+    files: dict[str, bytes] | None = None  #: what the run has made, from a worker that does not see the folder
 
 
 def do(task: Task, timeout: float | None = None) -> Ended:

@@ -11,6 +11,7 @@ from benchmark.sweep import packing, run
 from benchmark.sweep.packing import packed, throughput
 from benchmark.sweep.run import Settings, plan_sweep, run_sweep
 from benchmark.sweep.sweep import checked_sweep
+from benchmark.sweep.worker import Task
 
 
 def device(steps: dict[int, float]):
@@ -48,13 +49,14 @@ def test_runs_are_watched_while_all_of_them_train_and_nothing_is_written(tiny_pl
     for sha256, noise in planned.noises.items():
         Store(tmp_path / "o").save_noise(sha256, noise.to_bytes())
     before = sorted(tmp_path.rglob("*"))
-    assert throughput(planned.jobs[0], tmp_path / "o", 2, seconds=0.2) > 0
+    task = Task(planned.jobs[0], tmp_path / "o", again=False, retry=False, code="")
+    assert throughput(task, 2, seconds=0.2) > 0
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_where_nothing_is_said_a_device_is_tried_out_before_its_runs(tiny_plugin, tmp_path, monkeypatch, capsys):
     found = packing.Packing(2, ((1, 10.0), (2, 18.0), (4, 18.5)), None)
-    monkeypatch.setattr(run, "calibrated", lambda jobs, root, devices: found)
+    monkeypatch.setattr(run, "calibrated", lambda tasks, devices: found)
     monkeypatch.setattr(run, "_on_cpu", lambda device: False)
     given = {"dataset": "tiny", "methods": ["ce", "scn"], "noise": [20.0], "epochs": 1, "plugins": [str(tiny_plugin)]}
     sweep = checked_sweep(given)
