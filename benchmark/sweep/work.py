@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from ..store import RunFolder, Store
 from .slots import SLOTS, Died, TookTooLong
@@ -32,11 +33,7 @@ def side_by_side(tasks: Sequence[Task], workers: int, timeout: float | None) -> 
     from joblib import Parallel, delayed
 
     pool = Parallel(workers, "threading", pre_dispatch=workers, batch_size=1, return_as="generator_unordered")
-    try:
-        yield from pool(delayed(contained)(task, timeout) for task in tasks)
-    except BaseException:  # Ctrl-C, for one
-        SLOTS.end()
-        raise
+    yield from pool(delayed(contained)(task, timeout) for task in tasks)
 
 
 def work(
@@ -44,6 +41,18 @@ def work(
 ) -> Iterator[Ended]:
     """What became of each run as it ends, in whatever order. `say`: what a user is told while others are waited for."""
     waiting = {task.job.key: task for task in tasks}
+    try:
+        yield from _until_done(waiting, workers, timeout, pool, say)
+    except BaseException:  # Ctrl-C, for one
+        SLOTS.end()
+        for task in waiting.values():
+            _let_go(task)
+        raise
+
+
+def _until_done(
+    waiting: dict[str, Task], workers: int, timeout: float | None, pool: Pool, say: Callable[[str], None]
+) -> Iterator[Ended]:
     broken: set[str] = set()
     while waiting:
         for alone in (False, True):
@@ -62,6 +71,17 @@ def work(
         held = {key: task for key, task in waiting.items() if key not in broken}
         if held:
             waiting |= _free(held, say)
+
+
+def _let_go(task: Task) -> None:
+    """Removes what a process that was ended has left beside its run."""
+    folder = folder_of(task)
+    owner = folder.lock.owner()
+    if owner and owner.is_dead():
+        with suppress(OSError):
+            if folder.lock.claim():
+                folder.tidy()
+                folder.lock.release()
 
 
 def contained(task: Task, timeout: float | None) -> Ended:

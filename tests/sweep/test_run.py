@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from outputs import arrays, assert_identical
 
 from benchmark.contract import BadInput
 from benchmark.report.results import read_results
@@ -29,27 +30,6 @@ QUIET = Settings(jobs=1, quiet=True)
 def swept(plugin: Path, out: Path, settings: Settings = QUIET, **changes: object) -> Outcome:
     given = {"dataset": "tiny", "methods": ("ce",), "noise": (20,), "epochs": 2, "threads": 1, "plugins": (str(plugin),)}
     return run_sweep(checked_sweep({**given, **changes}), out, settings)
-
-
-def arrays(out: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Every array of every run's predictions, by key and name."""
-    found = {}
-    for path in sorted((out / "runs").glob("*/predictions.npz")):
-        with np.load(path) as content:
-            found[path.parent.name] = {name: content[name] for name in content.files}
-    return found
-
-
-def assert_identical(a: Path, b: Path, but: str = "") -> None:
-    first, second = arrays(a), arrays(b)
-    assert first.keys() == second.keys()
-    assert first
-    for key, content in first.items():
-        assert content.keys() == second[key].keys()
-        for name, array in content.items():
-            if name == but:
-                continue
-            assert array.tobytes() == second[key][name].tobytes(), f"{name} of {key} differs"
 
 
 @pytest.fixture
