@@ -36,6 +36,8 @@ class Packing:
 
     def __str__(self) -> str:
         tried = ", ".join(f"{runs}: {steps:.1f}" for runs, steps in self.tried)
+        if not tried:
+            return f"{self.runs} at a time on the device, which could not be tried out ({self.stopped})"
         more = f"; more could not be tried ({self.stopped})" if self.stopped else ""
         return f"{self.runs} at a time on the device, chosen by steps a second ({tried}{more})"
 
@@ -58,9 +60,17 @@ def packed(measure: Callable[[int], float], at_most: int) -> Packing:
     return Packing(best, tuple(tried), stopped)
 
 
+def usable_cores() -> int:
+    """That this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
 def calibrated(jobs: Sequence[Job], root: Path, seconds: float = SECONDS) -> Packing:
     """How many of the jobs go side by side, up to a core each, judged by the first of them."""
-    return packed(lambda runs: throughput(jobs[0], root, runs, seconds), min(len(jobs), os.cpu_count() or 1))
+    return packed(lambda runs: throughput(jobs[0], root, runs, seconds), min(len(jobs), usable_cores()))
 
 
 def throughput(job: Job, root: Path, runs: int, seconds: float = SECONDS) -> float:

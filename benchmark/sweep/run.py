@@ -17,7 +17,7 @@ from ..contract.errors import BadInput
 from ..spec import RunSpec
 from ..store import PlannedRun, Store
 from ..words import counted
-from .packing import calibrated
+from .packing import calibrated, usable_cores
 from .plan import Job, Plan, named, plan
 from .progress import Progress
 from .sweep import Sweep, checked_sweep
@@ -71,7 +71,8 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
             progress.say(note)
         if workers is None:
             packing = calibrated(todo, out)
-            workers = progress.workers = packing.runs
+            workers = packing.runs
+            progress.begin(workers)
             progress.say(str(packing))
         ended = [progress.finish(key, status) for key, status in _work(todo, store, workers, settings.force)]
     return Outcome(jobs, ended.count("finished"), ended.count("failed"), len(before))
@@ -93,7 +94,7 @@ def plan_sweep(
     if kept and sweep.threads and kept != sweep.threads:
         raise BadInput(f"--threads {sweep.threads}: {out} holds runs of {kept} threads each; give another --out")
     asked = [count for count in (settings.jobs, settings.runs_per_device) if count]
-    cores, grid = _cores(), sum(1 for _ in sweep.runs())
+    cores, grid = usable_cores(), sum(1 for _ in sweep.runs())
     threads = kept or sweep.threads or max(1, cores // min([cores, grid, *asked]))
     of_cores = max(1, min(cores // threads, grid)) if _on_cpu(settings.device) else None
     workers = min(asked) if asked else of_cores
@@ -236,10 +237,3 @@ def _on_cpu(device: str) -> bool:
     from ..train.device import resolve_device
 
     return resolve_device(device).type == "cpu"
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
