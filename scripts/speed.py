@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,18 +27,19 @@ import pandas as pd
 
 from benchmark.bench.results import file_name
 from benchmark.sweep.machine import environment
+from benchmark.sweep.packing import usable_cores
 from benchmark.train.device import resolve_device, resolve_precision
 
 SUITE = (sys.executable, "-m", "benchmark")
 Row = dict[str, Any]
 
 
-def timed(*command: str | Path, status: int = 0) -> tuple[float, str]:
-    """Seconds of wall time and the standard output of a command, which has to end with `status`."""
+def timed(*command: str | Path) -> tuple[float, str]:
+    """Seconds of wall time and the standard output of a command that has to succeed; its progress is shown."""
     started = time.perf_counter()
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    if done.returncode != status:
-        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"this has failed: {' '.join(map(str, command))}\n{done.stdout}")
     return time.perf_counter() - started, done.stdout
 
 
@@ -51,7 +50,7 @@ def spread(times: Sequence[float], digits: int = 2) -> str:
 
 def splits(given: argparse.Namespace) -> Iterator[Row]:
     """Twelve runs of four methods and three seeds: one after the other on one thread, by hand in every way, and `auto`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     by_hand = [(jobs, threads) for jobs in (1, 2, 4, 8, 16) for threads in (1, 2, 4, 8, 16) if jobs * threads <= cores]
     ways = {f"{jobs} at a time, threads {threads}": (jobs, threads) for jobs, threads in by_hand} | {"auto": None}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -68,6 +67,8 @@ def splits(given: argparse.Namespace) -> Iterator[Row]:
                     "3",
                     "--epochs",
                     str(given.epochs or 6),
+                    "--device",
+                    "cpu",
                 )
                 seconds[way].append(timed(*SUITE, "run", *what, *how, "--out", out, "--quiet")[0])
     alone = seconds[next(iter(ways))]
@@ -97,48 +98,51 @@ def start(given: argparse.Namespace) -> Iterator[Row]:
 
 
 BARE = """
-import json, sys, torch
+import sys, torch
 from benchmark.spec import recipe
 from benchmark.train.optimise import Optimiser
 from benchmark.train.backbones import build_backbone
-from scripts_speed import own_memory
 shape, batch, precision = (1, 48, 48), recipe("common").batch_size, sys.argv[1]
 torch.set_num_threads(1)
 net = build_backbone("small", shape, precision)
 head = torch.nn.Linear(net.num_features, 7)
 optimiser = Optimiser([{"params": [*net.parameters(), *head.parameters()]}], recipe("common"), torch.device("cpu"))
-images, labels, most = torch.randn(batch, *shape), torch.randint(0, 7, (batch,)), 0
-for _ in range(30):
+images, labels = torch.randn(batch, *shape), torch.randint(0, 7, (batch,))
+for _ in range(100):
     torch.nn.functional.cross_entropy(head(net.pooled(images)), labels).backward()
     optimiser.step()
-    most = max(most, own_memory("self"))
-print(most)
+    net.zero_grad(), head.zero_grad()
 """
 
 
-def own_memory(process: str) -> int:
-    """Bytes that a process has written and shares with no other (Linux); what it maps, libraries and images, is not in it."""
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_Dirty"))
+def own_memory(*command: str, workers: bool) -> int:
+    """The most bytes that a command, or the largest of its worker processes, had written and shared with no other (Linux).
+
+    What it maps, libraries and images, is not in it. Both are looked at from outside, in the midst of steps as between them.
+    """
+    run, most = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0
+    while run.poll() is None:
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        for process in children.read_text(encoding="ascii").split() if workers else [run.pid]:
+            try:
+                lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
+            except OSError:  # it has just ended
+                continue
+            most = max(most, sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_Dirty")))
+        time.sleep(0.02)
+    if run.returncode:
+        raise SystemExit(f"this has failed: {' '.join(command)}")
+    return most
 
 
 def memory(given: argparse.Namespace) -> Iterator[Row]:
     """The largest private memory of a run's worker process, beside that of a loop over one batch in a process of its own."""
     precision = resolve_precision("auto", resolve_device("cpu"))
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(__file__, Path(folder) / "scripts_speed.py")
-        code = f"import sys; sys.path.insert(0, {folder!r})\n{BARE}"
-        bare = int(timed(sys.executable, "-c", code, precision)[1])
+    bare = own_memory(sys.executable, "-c", BARE, precision, workers=False)
+    with tempfile.TemporaryDirectory() as out:
         what = ("--dataset", given.dataset or "faces", "--methods", "ce", "--noise", "20", "--epochs", str(given.epochs or 2))
-        command = [*SUITE, "run", *what, "--jobs", "1", "--threads", "1", "--out", f"{folder}/out", "--quiet"]
-        run, most = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0
-        while run.poll() is None:
-            for child in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text(encoding="ascii").split():
-                try:
-                    most = max(most, own_memory(child))
-                except OSError:  # it has just ended
-                    continue
-            time.sleep(0.02)
+        how = ("--device", "cpu", "--jobs", "1", "--threads", "1", "--out", out, "--quiet")
+        most = own_memory(*SUITE, "run", *what, *how, workers=True)
     yield {"process": "bare loop", "private memory, MB": round(bare / 2**20), "of the bare loop": 1.0}
     yield {"process": "worker of a run", "private memory, MB": round(most / 2**20), "of the bare loop": round(most / bare, 3)}
 
@@ -193,12 +197,12 @@ def steps(given: argparse.Namespace) -> Iterator[Row]:
 
 def table(given: argparse.Namespace) -> Iterator[Row]:
     """Forty-eight runs of the fast recipe: how long they take together, and what `ce` ends at without noise."""
-    out = Path(given.out) / "cifar10-fast"
     dataset = given.dataset or ("cifar10@500" if given.small else "cifar10")
     what = ["--dataset", dataset, "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar"]
     what += ["--epochs", str(given.epochs or 1)] if given.epochs or given.small else []
     what += ["--data-root", given.data_root] if given.data_root else []
-    seconds, text = timed(*SUITE, "run", *what, "--out", out, "--json")
+    with tempfile.TemporaryDirectory() as out:  # over finished runs it would time nothing
+        seconds, text = timed(*SUITE, "run", *what, "--out", out, "--json")
     rows = pd.DataFrame(json.loads(text))
     clean = rows[(rows.method == "ce") & (rows.noise_rate == 0)]["acc_last"]
     samples = float((rows.train_seconds * rows.images_per_second).sum())
@@ -232,14 +236,16 @@ def main() -> None:
     parser.add_argument("--data-root")
     parser.add_argument("--out", default="results/bench")
     given = parser.parse_args()
-    device = resolve_device("auto")
+    device = resolve_device("cpu" if given.part in ("splits", "memory") else "auto")
     machine = environment(device.type, 1)
-    rows = list(PARTS[given.part](given))
-    print(pd.DataFrame(rows).to_markdown(index=False))
     hardware = machine["device"] if device.type == "cuda" else machine["processor"]
     name = file_name({**machine, "device": device.type, "hardware": hardware, "precision": resolve_precision("auto", device)})
     Path(given.out).mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([{**row, **machine} for row in rows]).to_csv(Path(given.out) / f"{given.part}-{name}", index=False)
+    rows: list[Row] = []
+    for row in PARTS[given.part](given):  # kept as they come, for a machine that is lent for ten minutes
+        rows.append(row)
+        pd.DataFrame([{**row, **machine} for row in rows]).to_csv(Path(given.out) / f"{given.part}-{name}", index=False)
+    print(pd.DataFrame(rows).to_markdown(index=False))
 
 
 if __name__ == "__main__":

@@ -109,6 +109,7 @@ def finished_sweep(
                         weights_match=None,
                     )
                 )
+                (root / "runs").mkdir(parents=True, exist_ok=True)
                 _finish(store, spec, key, prepared.data, given, rng, changes)
     store.save_plan(planned)
     return store

@@ -30,7 +30,7 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 @contextmanager
 def as_in_a_run(device: torch.device, threads: int) -> Iterator[None]:
-    """What a worker process of a sweep sets holds within, and what was set before holds after it."""
+    """What a worker process of a sweep sets holds within; after it, operations are as deterministic as they were before."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     settle(device, threads)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,18 +30,16 @@ class Bench:
     """A setting with its loops, ready to be measured."""
 
     def __init__(self, setting: Setting):
-        device = setting.device
-        held = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-        reset_peak_memory(device)
-        self.harness = _fitted(setting)
-        self.peak_memory = peak_memory(device) - held  #: bytes
+        self.harness, self.peak_memory = _fitted(setting)
         self.bare = Bare(self.harness)
         self.flop = step_flop(self.bare)
 
     def blocks(self, peak: Peak, first: Bench | None, released: bool) -> dict[str, Callable[[], float]]:
         """What a round is made of; all are seconds, but for the peak, which is a speed."""
         harness, bare = self.harness, self.bare
-        found = {
+        # Beside `step`, and never after `released`, which leaves memory in another state.
+        found: dict[str, Callable[[], float]] = {} if first is None else {"first": first.harness.step}
+        found |= {
             "step": harness.step,
             "bare": bare.step,
             "evaluation": harness.evaluation,
@@ -49,23 +48,29 @@ class Bench:
             "plain": lambda: harness.reading(augmented=False),
             "peak": peak.gflops,
         }
-        if first is not None:
-            found["first"] = first.harness.step
         if released:
             found["released"] = Released(harness).step
         return found
 
 
-def _fitted(setting: Setting) -> Harness:
-    """A harness that has begun, whose epoch lasts about a block."""
-    probe = Harness(setting, FEWEST)
-    probe.begin()
-    steps = max(FEWEST, min(MOST, round(BLOCK / probe.step())))
-    if steps == FEWEST:
-        return probe
+def _fitted(setting: Setting) -> tuple[Harness, int]:
+    """A harness that has begun, whose epoch lasts about a block, and the bytes that it took."""
+    harness, taken = _begun(setting, FEWEST)
+    steps = max(FEWEST, min(MOST, round(BLOCK / harness.step())))
+    if steps > FEWEST:
+        del harness
+        gc.collect()  # a training and its method hold each other; it would count as memory of the next
+        harness, taken = _begun(setting, steps)
+    return harness, taken
+
+
+def _begun(setting: Setting, steps: int) -> tuple[Harness, int]:
+    device = setting.device
+    held = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+    reset_peak_memory(device)
     harness = Harness(setting, steps)
     harness.begin()
-    return harness
+    return harness, peak_memory(device) - held
 
 
 def in_rounds(blocks: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, list[float]]:

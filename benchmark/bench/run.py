@@ -18,7 +18,7 @@ from ..sweep.execute import reason
 from ..sweep.machine import environment
 from ..sweep.plan import ALL
 from ..sweep.sweep import Sweep
-from ..train.backbones import build_backbone, check_backbone
+from ..train.backbones import build_backbone, check_backbone, own_input
 from ..train.device import resolve_device, resolve_precision
 from .measure import Bench, figures, in_rounds
 from .peak import Peak
@@ -119,7 +119,7 @@ def checked(wanted: Wanted) -> tuple[list[Setting], list[str]]:
     backbones = list(dict.fromkeys(wanted.backbones or [usual.backbone]))
     for backbone in backbones:
         check_backbone(backbone)
-        build_backbone(backbone, (CHANNELS, side, side), "fp32")  # refuses what does not fit
+        build_backbone(backbone, (CHANNELS, side, side), "fp32", own_input(backbone).side)  # refuses what does not fit
     return [
         Setting(method, backbone, side, batch_size, device, precision, threads) for backbone in backbones for method in methods
     ], left_out

@@ -10,6 +10,7 @@ import torch
 from ..contract.method import Method
 from ..spec import Recipe, recipe
 from ..streams import numpy_stream
+from ..train.backbones import own_input
 from ..train.trainer import Trainer
 from ..train.training_set import Augmentation, DeviceSet
 
@@ -36,6 +37,11 @@ class Setting:
         """The common recipe, with this batch size."""
         return recipe("common", batch_size=self.batch_size)
 
+    @property
+    def side(self) -> int | None:
+        """Pixels to which the network brings the images, as it does in a run; None: it takes them as they are."""
+        return own_input(self.backbone).side
+
     def images(self, count: int) -> DeviceSet:
         """Noise with random labels, augmented as the recipe says."""
         rng = numpy_stream(0, "bench")
@@ -44,7 +50,9 @@ class Setting:
         how = self.recipe
         augmentation = Augmentation(how.flip, round(how.shift * self.image_size), how.erase)
         labels = rng.integers(0, CLASSES, count)
-        return DeviceSet(pixels, labels, None, mean=half, std=half, device=self.device, augmentation=augmentation)
+        return DeviceSet(
+            pixels, labels, None, mean=half, std=half, device=self.device, augmentation=augmentation, side=self.side
+        )
 
     def trainer(self, images: DeviceSet, precision: str | None = None) -> Trainer:
         """A training of the method on these images, which has not begun; methods that are told more hear made-up facts."""
@@ -60,5 +68,6 @@ class Setting:
             backbone=self.backbone,
             precision=precision or self.precision,
             seed=0,
+            side=self.side,
             privileged={"votes": votes, "noise_rate": NOISE_RATE, "transition": transition.to(self.device)},
         )

@@ -165,6 +165,7 @@ class RunFolder:
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
+        self.make()
         write_whole(self.path / name, content, anew=False)
 
     def metrics(self) -> dict[str, float | None]:

@@ -61,7 +61,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, Diverged | BadInput):
         return " ".join(str(error).split())
     if isinstance(error, torch.cuda.OutOfMemoryError):
-        return "out of memory on the device; a smaller --batch-size may fit"
+        return "out of memory on the device; a smaller --batch-size may fit, or fewer runs at a time (--runs-per-device)"
     return told(error)
 
 

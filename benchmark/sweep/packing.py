@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..contract.errors import told
+from .machine import usable_cores
 from .plan import Job
 from .slots import SLOTS
 from .worker import Task
@@ -38,6 +39,8 @@ class Packing:
 
     def __str__(self) -> str:
         tried = ", ".join(f"{runs}: {steps:.1f}" for runs, steps in self.tried)
+        if not tried:
+            return f"{self.runs} at a time on the device, which could not be tried out ({self.stopped})"
         more = f"; more could not be tried ({self.stopped})" if self.stopped else ""
         return f"{self.runs} at a time on the device, chosen by steps a second ({tried}{more})"
 
@@ -62,7 +65,7 @@ def packed(measure: Callable[[int], float], at_most: int) -> Packing:
 
 def calibrated(tasks: Sequence[Task], devices: int, seconds: float = SECONDS) -> Packing:
     """How many of the runs go side by side on each of so many devices, up to a core each, judged by the first of them."""
-    at_most = max(1, min(len(tasks), os.cpu_count() or 1) // devices)
+    at_most = max(1, min(len(tasks), usable_cores()) // devices)
     return packed(lambda runs: throughput(tasks[0], runs * devices, seconds), at_most)
 
 

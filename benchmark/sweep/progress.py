@@ -96,6 +96,10 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
+    def begin(self, workers: int) -> None:
+        """Takes note of how many runs go at a time, where that was found out first; the time they take counts from here."""
+        self.workers, self._started = workers, time.monotonic()
+
     def say(self, line: str) -> None:
         """Prints a line on standard error."""
         if not self._quiet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tomllib
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from ..spec import RunSpec
 from ..store import PlannedRun, Store
 from ..words import counted
 from .cluster import cluster
+from .machine import usable_cores
 from .packing import calibrated
 from .plan import Job, Plan, named, plan
 from .progress import Progress, run_label
@@ -92,7 +92,8 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
                 progress.say(line)
             tasks = _tasks(todo, statuses, out, again=settings.force)
             if workers is None:
-                workers = progress.workers = _calibrated(tasks, progress)
+                workers = _calibrated(tasks, progress)
+                progress.begin(workers)
             ended = [progress.finish(e) for e in work(tasks, workers, settings.timeout, pool, progress.say)]
     return Outcome(jobs, ended.count("finished"), ended.count("failed"), len(before))
 
@@ -136,7 +137,7 @@ def plan_sweep(
         raise BadInput(f"--threads {sweep.threads}: {out} holds runs of {kept} threads each; give another --out")
     on_all = settings.runs_per_device and settings.runs_per_device * _devices(settings.device)
     asked = [count for count in (settings.jobs, on_all) if count]
-    cores, grid = _cores(), sum(1 for _ in sweep.runs())
+    cores, grid = usable_cores(), sum(1 for _ in sweep.runs())
     threads = kept or sweep.threads or max(1, cores // min([cores, grid, *asked]))
     of_cores = max(1, min(cores // threads, grid)) if _on_cpu(settings.device) else None
     workers = min(asked) if asked else of_cores
@@ -237,10 +238,3 @@ def _devices(device: str) -> int:
     from ..train.device import resolve_device
 
     return max(1, len(gpus())) if resolve_device(device).type == "cuda" else 1
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from ..contract.errors import told
 
@@ -70,8 +70,7 @@ class Slot:
             if timeout is not None:
                 timer.start()
             assert process.stdin is not None
-            pickle.dump((function, arguments), process.stdin)
-            process.stdin.flush()
+            _send(process.stdin, (function, arguments))
             result, error = self._answer(process)
         except Died:
             self.end()
@@ -103,8 +102,8 @@ class Slot:
     def _answer(process: subprocess.Popen[bytes]) -> tuple[Any, BaseException | None]:
         assert process.stdout is not None
         try:
-            answer: tuple[Any, BaseException | None] = pickle.load(process.stdout)
-        except (EOFError, pickle.UnpicklingError, OSError, ValueError):  # the pipe ends, or is closed by `end`
+            answer: tuple[Any, BaseException | None] = _receive(process.stdout)
+        except (EOFError, OSError, ValueError):  # the pipe ends, or is closed by `end`
             raise Died from None
         return answer
 
@@ -188,18 +187,30 @@ def serve() -> None:
     answer: tuple[Any, BaseException | None] = None, None
     while True:
         try:
-            pickle.dump(answer, answers)
-        except Exception as error:
-            pickle.dump((None, RuntimeError(told(answer[1] or error))), answers)
-        answers.flush()
+            _send(answers, answer)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            _send(answers, (None, RuntimeError(told(answer[1] or error))))
         try:
-            function, arguments = pickle.load(asked)
+            function, arguments = _receive(asked)
+            answer = function(*arguments), None
         except EOFError:
             return
-        try:
-            answer = function(*arguments), None
         except BaseException as error:
             answer = None, error
+
+
+def _send(pipe: IO[bytes], what: Any) -> None:
+    content = pickle.dumps(what)
+    pipe.write(len(content).to_bytes(8, "big") + content)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> Any:
+    size = pipe.read(8)
+    content = pipe.read(int.from_bytes(size, "big"))
+    if len(size) < 8 or len(content) < int.from_bytes(size, "big"):
+        raise EOFError
+    return pickle.loads(content)
 
 
 def _end_without(master: int) -> None:

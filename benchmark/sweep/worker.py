@@ -83,7 +83,7 @@ def _watched(folder: RunFolder, timeout: float | None) -> Iterator[None]:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-    _stack_file(folder).unlink(missing_ok=True)
+            _stack_file(folder).unlink(missing_ok=True)
 
 
 def _stack_file(folder: RunFolder) -> Path:

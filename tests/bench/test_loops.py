@@ -9,6 +9,7 @@ from torch import nn
 
 from benchmark.bench import loops
 from benchmark.bench.loops import Bare, Harness, stage_of_interest
+from benchmark.bench.run import Wanted, checked
 
 
 @pytest.mark.parametrize(("stages", "which"), [([12], 0), ([4, 4, 12], 2), ([12, 12], 1), ([12, 3], 0), ([1], 0)])
@@ -97,3 +98,15 @@ def test_told_methods_hear_made_up_facts():
     assert task.votes.shape == (16, 7)
     assert task.noise_rate == 0.2
     torch.testing.assert_close(task.transition.sum(dim=1), torch.ones(7))
+
+
+def test_images_are_brought_to_what_a_backbone_wants_as_in_a_run():
+    wanted = Wanted(methods=["ce"], backbones=["dlib-resnet29"], batch_size=2, device="cpu", precision="fp32", threads=1)
+    ((made,), _) = checked(wanted)
+    assert (made.image_size, made.side) == (48, 150)
+    seen = []
+    images = made.images(2)
+    method = made.trainer(images).method.eval()
+    method.backbone.net.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    method.predict(images.images(torch.arange(2)))
+    assert seen == [(2, 3, 150, 150)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
+from diary import quick, setting
 
 from benchmark.bench import measure
-from benchmark.bench.measure import figures, in_rounds
+from benchmark.bench.loops import Harness
+from benchmark.bench.measure import Bench, figures, in_rounds
 
 ROUNDS = {
     "step": [2.0, 4.4, 9.0],
@@ -72,3 +76,33 @@ def test_there_are_as_many_rounds_as_begin_in_time(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
     assert len(in_rounds({"a": lambda: 0.0}, seconds=8.5)["a"]) == measure.ROUNDS + 8
+
+
+class NoPeak:
+    gflops = staticmethod(lambda: 1.0)
+
+
+def test_what_found_out_the_steps_is_let_go_before_the_memory_of_the_rest_is_taken(monkeypatch):
+    made, alive = [], []
+
+    def noted(self, *given):
+        alive.append([harness() is not None for harness in made])
+        made.append(weakref.ref(self))
+        begin(self, *given)
+
+    begin = Harness.__init__
+    quick(monkeypatch)
+    monkeypatch.setattr(Harness, "__init__", noted)
+    monkeypatch.setattr(measure, "BLOCK", 1e6)
+    monkeypatch.setattr(measure, "MOST", 3)
+    assert Bench(setting()).harness.steps == 3
+    assert alive == [[], [False]]
+
+
+def test_the_first_method_is_measured_beside_the_step_that_is_set_over_it(monkeypatch):
+    quick(monkeypatch)
+    bench = Bench(setting())
+    beside = list(bench.blocks(NoPeak, bench, released=True))
+    assert beside[:2] == ["first", "step"]
+    assert beside[-1] == "released"
+    assert "first" not in bench.blocks(NoPeak, None, released=False)

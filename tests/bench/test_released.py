@@ -25,11 +25,17 @@ class Filtered(Diary):
         return self.layer(images.mean(dim=(2, 3))) + self.backbone.pooled(images).mean()
 
 
+def on_cores(cores: int, steps: int) -> Released:
+    harness = Harness(setting(Filtered, precision="bf16"), steps)
+    harness.begin()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("benchmark.bench.released.usable_cores", lambda: cores)
+        return Released(harness)
+
+
 @pytest.fixture(scope="module")
 def released() -> Released:
-    harness = Harness(setting(Filtered, precision="bf16"), steps=2)
-    harness.begin()
-    return Released(harness)
+    return on_cores(2, steps=2)
 
 
 def test_full_precision_contiguous_memory_and_adam_as_it_comes(released):
@@ -59,3 +65,11 @@ def test_files_differ_and_are_about_as_large_as_faces():
     files = [jpeg(k) for k in range(5)]
     assert len(set(files)) == 5
     assert all(2_000 < len(file) < 8_000 for file in files)
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (16, 4)])
+def test_it_has_the_codes_four_workers_where_there_are_cores_for_them(cores, workers):
+    made = on_cores(cores, steps=7)
+    assert made._loader.num_workers == workers
+    assert made._steps % workers == 0
+    assert len(made._loader) == 1 + made._steps + 2 * workers  # there is always more to decode

@@ -41,6 +41,22 @@ def test_the_number_is_doubled_as_long_as_that_pays(steps, at_most, best, tried,
     assert len(found.tried) == tried
     assert (found.stopped is not None) == stopped
     assert str(found).startswith(f"{best} at a time on the device")
+    assert ("RuntimeError: CUDA out of memory)" in str(found)) == stopped
+    assert ("chosen by steps a second (1: 100.0" in str(found)) == (tried > 0)
+
+
+def test_no_more_are_tried_than_there_are_cores(monkeypatch):
+    monkeypatch.setattr(packing, "usable_cores", lambda: 3)
+    monkeypatch.setattr(packing, "throughput", lambda task, runs, seconds: 100.0 * runs)
+    assert packing.calibrated([None] * 8, devices=1).tried == ((1, 100.0), (2, 200.0))
+
+
+def test_on_several_devices_as_many_are_tried_on_each(monkeypatch):
+    monkeypatch.setattr(packing, "usable_cores", lambda: 64)
+    monkeypatch.setattr(packing, "throughput", lambda task, runs, seconds: {2: 10.0, 4: 19.0, 8: 20.0}[runs])
+    found = packing.calibrated([None] * 64, devices=2)
+    assert found.tried == ((1, 10.0), (2, 19.0), (4, 20.0))
+    assert found.runs == 2
 
 
 def test_runs_are_watched_while_all_of_them_train_and_nothing_is_written(tiny_plugin: Path, tmp_path: Path):

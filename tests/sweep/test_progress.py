@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.sweep.progress import Work, seconds_left
+from benchmark.store import Store
+from benchmark.sweep import progress
+from benchmark.sweep.progress import Progress, Work, seconds_left
 
 
 def test_nothing_is_promised_before_an_epoch_is_done():
@@ -24,3 +26,13 @@ def test_what_lies_between_the_epochs_is_in_it():
 
 def test_a_whole_that_is_done_leaves_nothing():
     assert seconds_left([Work("ce", [1.0], 0)], 1, 1) == 0
+
+
+def test_the_time_that_was_spent_on_trying_out_a_device_is_not_that_of_the_runs(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    made = Progress(Store(tmp_path), [], None, [], quiet=True)
+    now[0] = 60.0
+    made.begin(4)
+    assert made.workers == 4
+    assert made._started == 60.0

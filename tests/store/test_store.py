@@ -14,6 +14,12 @@ from benchmark.paths import write_whole
 from benchmark.store import RunFolder, Store
 
 
+def run_of(out: Path, key: str) -> RunFolder:
+    """A run of a folder that has been planned."""
+    (out / "runs").mkdir(exist_ok=True)
+    return Store(out).run(key)
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "f"
     write_whole(file, b"old")
@@ -25,7 +31,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: 
 
 
 def test_a_runs_status_follows_its_files(tmp_path: Path):
-    run = Store(tmp_path).run("k")
+    run = run_of(tmp_path, "k")
     assert run.status == "missing"
     run.begin(SPEC, {"torch": "2"})
     run.save_checkpoint(b"state")
@@ -43,7 +49,7 @@ def test_a_runs_status_follows_its_files(tmp_path: Path):
 
 
 def test_damaged_metrics_are_named(tmp_path: Path):
-    run = Store(tmp_path).run("k")
+    run = run_of(tmp_path, "k")
     run.finish({})
     for text in ("{", '{"acc_last": 1.0}', '{"acc_last": NaN, "train_seconds": 1}', '{"acc_last": 1e400, "train_seconds": 1}'):
         (run.path / "metrics.json").write_text(text)
@@ -52,7 +58,7 @@ def test_damaged_metrics_are_named(tmp_path: Path):
 
 
 def test_a_damaged_history_is_named(tmp_path: Path):
-    run = Store(tmp_path).run("k")
+    run = run_of(tmp_path, "k")
     run.begin(SPEC, {})
     run.finish({})
     unlike = (b"a,b\n", b"a,b\n1,2\n", b"epoch,epochs\n", b"epoch,epochs\n1,3\n3,3\n")
@@ -63,7 +69,7 @@ def test_a_damaged_history_is_named(tmp_path: Path):
 
 
 def finished(tmp_path: Path, **arrays: object) -> RunFolder:
-    run = Store(tmp_path).run("k")
+    run = run_of(tmp_path, "k")
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     run.save_arrays("predictions", {"test_logits": logits, "test_reference": np.array([0, 1, 0, 2]), **arrays})
     run.finish({"acc_last": 50.0, "train_seconds": 1.0})
@@ -135,7 +141,7 @@ def test_a_name_that_no_file_system_takes_is_bad_input(tmp_path: Path):
 
 
 def test_arrays_are_read_by_name_and_damage_is_told(tmp_path: Path):
-    run = Store(tmp_path).run("k")
+    run = run_of(tmp_path, "k")
     with pytest.raises(BadInput, match=r"predictions\.npz is missing"):
         run.arrays("predictions", ("a",))
     run.save_arrays("predictions", {"a": np.arange(3), "b": np.ones(2), "c": None})
@@ -149,7 +155,7 @@ def test_arrays_are_read_by_name_and_damage_is_told(tmp_path: Path):
 
 
 def test_a_history_is_read_as_numbers(tmp_path: Path):
-    run = Store(tmp_path).run("k")
+    run = run_of(tmp_path, "k")
     assert run.history() == {}
     run.save_history([{"epoch": 1, "epochs": 3, "loss": 0.5}, {"epoch": 2, "epochs": 3, "loss": None}])
     history = run.history()
