@@ -5,6 +5,7 @@ when its metrics.json is there: it is written last.
 """
 
 from .folder import PlannedRun, Store
+from .lock import Lock
 from .run import RunFolder
 
-__all__ = ["PlannedRun", "RunFolder", "Store"]
+__all__ = ["Lock", "PlannedRun", "RunFolder", "Store"]

@@ -21,7 +21,7 @@ from typing import Any
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..fingerprint import code_fingerprint, suite_fingerprint
-from ..store import Store
+from ..store import Lock, Store
 from .inputs import Outer, data_root, prepared
 from .plan import Job
 from .work import Pool, Stopped, contained
@@ -139,13 +139,17 @@ def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
 
 @contextmanager
 def _shared(client: Any, root: Path) -> Iterator[tuple[Path, bool]]:
-    """A file in the output folder by which a worker knows that it sees that folder, and whether all of them do."""
-    marker = root / f".shared-{uuid.uuid4().hex}"
-    marker.touch()
+    """A file by which a worker knows that it sees this folder, and not another one of its name; whether all of them do."""
+    for left in root.glob(".driver-*"):  # by one that was killed
+        owner = Lock(left).owner()
+        if owner and owner.is_dead():
+            left.unlink(missing_ok=True)
+    marker = Lock(root / f".driver-{uuid.uuid4().hex}")
+    marker.wait()
     try:
-        yield marker, all(_asked(client, os.path.exists, str(marker)).values())
+        yield marker.path, all(_asked(client, os.path.exists, str(marker.path)).values())
     finally:
-        marker.unlink(missing_ok=True)
+        marker.release()
 
 
 def _noise(task: Task) -> bytes:
