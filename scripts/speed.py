@@ -3,6 +3,7 @@
 python scripts/speed.py splits                          # twelve small runs, by how the cores are shared out among them
 python scripts/speed.py start                           # how long commands take before they do anything
 python scripts/speed.py memory                          # a worker's memory beside that of a bare loop
+python scripts/speed.py dask                            # what it costs to give runs to a cluster
 python scripts/speed.py accuracy --dataset ferplus@6k   # what speed-ups do to accuracy
 python scripts/speed.py gpu --data-root ~/data          # what a GPU has to show; of CIFAR-10, 4 methods, 4 rates, 3 seeds
 python scripts/speed.py gpu --small --data-root ~/data  # the same commands at a size for a CPU
@@ -26,8 +27,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.bench.results import file_name
-from benchmark.sweep.machine import environment
-from benchmark.sweep.packing import usable_cores
+from benchmark.sweep.machine import environment, usable_cores
 from benchmark.train.device import resolve_device, resolve_precision
 
 SUITE = (sys.executable, "-m", "benchmark")
@@ -147,6 +147,49 @@ def memory(given: argparse.Namespace) -> Iterator[Row]:
     yield {"process": "worker of a run", "private memory, MB": round(most / 2**20), "of the bare loop": round(most / bare, 3)}
 
 
+SECOND = """
+import time
+import torch
+from torch import nn
+from benchmark.contract import Method, Paper, Prediction
+class Second(Method):
+    "Waits for a second, and learns next to nothing."
+    name = "second"
+    paper = Paper("", "", "", "")
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.layer = nn.Linear(1, task.num_classes)
+    def begin_epoch(self, epoch, training_set):
+        time.sleep(1)
+        return torch.arange(64)
+    def logits(self, images):
+        return self.layer(images.mean(dim=(1, 2, 3))[:, None])
+    def training_step(self, batch):
+        return nn.functional.cross_entropy(self.logits(batch.images), batch.labels)
+    def predict(self, images):
+        logits = self.logits(images)
+        return Prediction(logits, -logits.amax(dim=1))
+"""
+
+
+def dask(given: argparse.Namespace) -> Iterator[Row]:
+    """Two hundred runs of a second each, two at a time: by this machine's processes, and by two workers of a Dask cluster."""
+    from distributed import LocalCluster
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,
+    ):
+        plugin = Path(folder, "second.py")
+        plugin.write_text(SECOND, encoding="utf-8")
+        what = ["--dataset", "faces@300", "--methods", "second", "--plugin", plugin, "--noise", "20", "--epochs", "1"]
+        what += ["--seeds", "10" if given.small else "200", "--threads", "1", "--jobs", "2", "--quiet"]
+        ways = {"local": (), "dask": ("--backend", "dask", "--scheduler", two.scheduler_address)}
+        seconds = {way: timed(*SUITE, "run", *what, *how, "--out", Path(folder, way))[0] for way, how in ways.items()}
+    for way, time_taken in seconds.items():
+        yield {"backend": way, "seconds": round(time_taken, 1), "of local": round(time_taken / seconds["local"], 3)}
+
+
 def accuracy(given: argparse.Namespace) -> Iterator[Row]:
     """The same runs in full precision one at a time on one thread, and as they are done when nothing is said."""
     methods, seeds = "ce,scn,dul,rul", "3"
@@ -221,7 +264,7 @@ def gpu(given: argparse.Namespace) -> Iterator[Row]:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
-    part.__name__: part for part in (splits, start, memory, accuracy, steps, table, gpu)
+    part.__name__: part for part in (splits, start, memory, dask, accuracy, steps, table, gpu)
 }
 
 
@@ -232,11 +275,11 @@ def main() -> None:
     parser.add_argument("--dataset", help="instead of the part's own")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--small", action="store_true", help="gpu, table and steps at a size that a CPU can do")
+    parser.add_argument("--small", action="store_true", help="gpu, table, steps and dask at a size for a CPU")
     parser.add_argument("--data-root")
     parser.add_argument("--out", default="results/bench")
     given = parser.parse_args()
-    device = resolve_device("cpu" if given.part in ("splits", "memory") else "auto")
+    device = resolve_device("cpu" if given.part in ("splits", "memory", "dask") else "auto")
     machine = environment(device.type, 1)
     hardware = machine["device"] if device.type == "cuda" else machine["processor"]
     name = file_name({**machine, "device": device.type, "hardware": hardware, "precision": resolve_precision("auto", device)})
