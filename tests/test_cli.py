@@ -114,7 +114,7 @@ def test_sweeps_that_overlap_run_nothing_twice(call, tiny_plugin, tmp_path):
     words = ("run", "--config", file, "--out", tmp_path / "o", "--jobs", "1", "--threads", "1")
     call(*words)
     _, _, err = call(*words, "--force")
-    assert err.count("replacing 1 finished run\n") == 2
+    assert [err.count(f"replacing {name}, symmetric 20 %, seed 0, which had ") for name in ("ce", "dul")] == [1, 1]
 
 
 def test_the_exit_status_is_of_this_commands_runs(call, tiny_plugin, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..spec import PROTOCOL, Recipe
 from ..store import PlannedRun
 from .inputs import Noises, Outer, data_root, need_images, prepared
 from .sweep import Sweep
+
+if TYPE_CHECKING:
+    import torch
 
 ALL = "all"
 """In place of a method's name."""
@@ -65,20 +68,19 @@ def _lack(method: type[Method], data: Prepared) -> str | None:
     return "votes for its training images" if "votes" in method.privilege and data.data.train.votes is None else None
 
 
-def plan(sweep: Sweep, device: str, threads: int, *, fetch: bool = True) -> Plan:
+def plan(sweep: Sweep, on: torch.device, threads: int, *, fetch: bool = True) -> Plan:
     """Checks every name, option and file of a sweep, prepares its data and labels, and gives its jobs. Raises BadInput.
 
     `fetch`: whether pretrained weights may be fetched; where they may not and are not here, the jobs have no keys yet.
     """
     from ..train.backbones import build_backbone, check_backbone
-    from ..train.device import resolve_device, resolve_precision
+    from ..train.device import resolve_precision
     from ..train.pretrained import at_hand, fill, input_of, load_weights
 
     plugins = load_plugins(sweep.plugins)
     options = {name: changed_options(_config(sweep, plugins.methods[name])) for name in sweep.methods}
     codes = {name: code_fingerprint(plugins.methods[name].__module__) for name in sweep.methods}
     _check_options_used(sweep, plugins)
-    on = resolve_device(device)
     sweep = sweep.model_copy(update={"precision": resolve_precision(sweep.precision, on), "threads": threads})
     check_backbone(sweep.backbone)
     need_images(plugins, sweep)  # weights may take minutes to come, or to be waited for in vain

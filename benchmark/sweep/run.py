@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
@@ -27,6 +27,9 @@ from .slots import gpus
 from .sweep import Sweep, checked_sweep
 from .work import Pool, side_by_side, work
 from .worker import Task
+
+if TYPE_CHECKING:
+    import torch
 
 MUST_AGREE = ("recipe", "epochs", "batch_size", "validation", "precision")
 """What no column of results.csv tells apart well enough to mix it in one folder; `balanced` stands in the recipe's name."""
@@ -128,6 +131,8 @@ def plan_sweep(
     `beside`: planned sweeps that will have been written there by then; `fetch` is as for `plan`. Raises BadInput; writes
     nothing but data caches.
     """
+    from ..train.device import resolve_device
+
     store = Store(out)
     store.check_writable()
     sweep, left_out = named(sweep)
@@ -135,13 +140,15 @@ def plan_sweep(
     kept = before[0].threads if before else None
     if kept and sweep.threads and kept != sweep.threads:
         raise BadInput(f"--threads {sweep.threads}: {out} holds runs of {kept} threads each; give another --out")
-    on_all = settings.runs_per_device and settings.runs_per_device * _devices(settings.device)
+    on = resolve_device(settings.device, here=settings.backend == LOCAL)
+    devices = max(1, len(gpus())) if on.type == "cuda" else 1
+    on_all = settings.runs_per_device and settings.runs_per_device * devices
     asked = [count for count in (settings.jobs, on_all) if count]
     cores, grid = usable_cores(), sum(1 for _ in sweep.runs())
     threads = kept or sweep.threads or max(1, cores // min([cores, grid, *asked]))
-    of_cores = max(1, min(cores // threads, grid)) if _on_cpu(settings.device) else None
+    of_cores = max(1, min(cores // threads, grid)) if _on_cpu(on) else None
     workers = min(asked) if asked else of_cores
-    planned = plan(sweep, settings.device, threads, fetch=fetch)
+    planned = plan(sweep, on, threads, fetch=fetch)
     _refuse_conflicts(planned.sweep, before, out)
     _refuse_other_contents(planned.jobs, store)
     return replace(planned, notes=(*left_out, *planned.notes)), workers
@@ -228,13 +235,5 @@ def _write_plan(store: Store, planned: Plan) -> list[str]:
     ]
 
 
-def _on_cpu(device: str) -> bool:
-    from ..train.device import resolve_device
-
-    return resolve_device(device).type == "cpu"
-
-
-def _devices(device: str) -> int:
-    from ..train.device import resolve_device
-
-    return max(1, len(gpus())) if resolve_device(device).type == "cuda" else 1
+def _on_cpu(on: torch.device) -> bool:
+    return on.type == "cpu"

@@ -12,10 +12,15 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device to run on; `auto` prefers CUDA, then MPS. Raises BadInput."""
+def resolve_device(name: str, *, here: bool = True) -> torch.device:
+    """The device to run on; `auto` prefers CUDA, then MPS. Raises BadInput.
+
+    Where runs are not done `here`, one that is named need not be here.
+    """
     if name not in DEVICES:
         raise unknown("device", name, DEVICES)
+    if not here and name != "auto":
+        return torch.device(name)
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(n for n in ("cuda", "mps", "cpu") if available[n])
@@ -32,6 +37,8 @@ def resolve_precision(name: str, device: torch.device) -> str:
         raise unknown("precision", name, PRECISIONS)
     if name != "auto":
         return name
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BadInput("--precision auto: this machine has no GPU to be asked whether it knows bf16; wanted fp32 or bf16")
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
     return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"

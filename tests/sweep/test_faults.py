@@ -269,7 +269,10 @@ def _hears_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.mark.parametrize(("number", "status", "told"), [(2, 130, "interrupted"), (15, 143, "interrupted by SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "status", "told"),
+    [(2, 130, "interrupted"), pytest.param(15, 143, "interrupted by SIGTERM", marks=pytest.mark.slow)],
+)
 def test_who_interrupts_is_told_what_is_done_and_how_to_go_on(
     tiny_plugin: Path, tmp_path: Path, number: int, status: int, told: str
 ) -> None:

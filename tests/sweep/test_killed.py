@@ -101,6 +101,7 @@ class Counted(CrossEntropy):
 """
 
 
+@pytest.mark.slow
 def test_four_processes_in_one_folder_do_each_of_24_runs_once(tiny_plugin: Path, tmp_path: Path) -> None:
     plugin, diary = tmp_path / "counted.py", tmp_path / "diary"
     plugin.write_text(DIARY)
