@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from .contract.dataset import Data, Split
 from .contract.errors import BadInput
+from .paths import write_whole
 from .spec import DatasetSpec
 from .streams import numpy_stream
 
@@ -47,17 +49,20 @@ def load(folder: Path, spec: DatasetSpec) -> Prepared:
     except Exception:  # whatever numpy and json raise over files that are not theirs
         raise BadInput(f"the cache {folder} is damaged; the same command makes it again") from None
     selected: list[NDArray[np.int64]] = []
+    rows, labels = np.arange(len(train)), np.asarray(train.labels)
     if spec.subset is not None:
         if not len(classes) <= spec.subset <= len(train):
             raise BadInput(f"{spec.label}: wanted {len(classes)} to {len(train)} training images")
-        selected.append(stratified(train.labels, spec.subset, numpy_stream(0, "subset")))
-        train, human = train.take(selected[-1]), {kind: labels[selected[-1]] for kind, labels in human.items()}
+        selected.append(stratified(labels, spec.subset, numpy_stream(0, "subset")))
+        rows, labels = rows[selected[-1]], labels[selected[-1]]
     if spec.imbalance is not None:
-        selected.append(long_tail(train.labels, spec.imbalance, numpy_stream(0, "imbalance")))
-        train, human = train.take(selected[-1]), {kind: labels[selected[-1]] for kind, labels in human.items()}
-        notes += _about_tail(train.labels, spec.imbalance)
+        selected.append(long_tail(labels, spec.imbalance, numpy_stream(0, "imbalance")))
+        rows, labels = rows[selected[-1]], labels[selected[-1]]
+        notes += _about_tail(labels, spec.imbalance)
     if selected:
         sha256 = hashlib.sha256(sha256.encode() + b"".join(index.tobytes() for index in selected)).hexdigest()
+        train = train.take(rows, _images_at(rows, train.images, folder))
+        human = {kind: of_people[rows] for kind, of_people in human.items()}
     return Prepared(Data(train, test, classes, human, notes, mistakes), sha256, mean, std, keeps, licence, publishable)
 
 
@@ -93,6 +98,23 @@ def as_shape(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.ui
         picture = picture.convert("L" if C == 1 else "RGB").resize((W, H), Image.Resampling.BILINEAR)
         resized[k] = np.asarray(picture).reshape(shape)
     return resized
+
+
+def _images_at(rows: NDArray[np.int64], images: NDArray[np.uint8], folder: Path) -> NDArray[np.uint8]:
+    """Some of a cache's images, mapped into memory like all of them, so that no process has a copy of its own."""
+    path = folder / f"selected-{hashlib.sha256(rows.tobytes()).hexdigest()[:16]}.npy"
+    shape = [len(rows), *images.shape[1:]]
+    try:
+        return _mapped(path, shape)
+    except (OSError, ValueError, EOFError):  # not there yet, or damaged
+        pass
+    chosen, buffer = images[rows], io.BytesIO()
+    np.save(buffer, chosen)
+    try:
+        write_whole(path, buffer.getvalue(), lasting=False)
+    except OSError:  # a cache that may only be read
+        return chosen
+    return _mapped(path, shape)
 
 
 def _mapped(path: Path, shape: list[int]) -> NDArray[Any]:

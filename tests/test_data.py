@@ -237,6 +237,22 @@ print(prepare(kind(kind.Config(), None)))
 """
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"\x93NUMPY nonsense")])
+def test_a_subsets_images_are_mapped_into_memory_too_and_made_again_where_they_are_damaged(root: Path, damage):
+    spec, cache = DatasetSpec("counting", 9, {}, imbalance=2), prepare(Counting(Options(), root))
+    whole, part = load(cache, DatasetSpec("counting")).data.train, load(cache, spec).data.train
+    assert isinstance(part.images, np.memmap)
+    expected, kept = part.images.copy(), next(cache.glob("selected-*.npy"))
+    assert kept.stat().st_size < (cache / "train_images.npy").stat().st_size
+    among = {image.tobytes() for image in whole.images}
+    assert {image.tobytes() for image in part.images} <= among
+    assert 3 <= len(part) < 9
+    damage(kept)
+    again = load(cache, spec).data.train
+    assert np.array_equal(again.images, expected)
+    assert np.array_equal(again.labels, part.labels)
+
+
 def test_two_processes_that_prepare_at_once_make_one_cache(tiny_plugin: Path, tmp_path: Path):
     import os
     import subprocess

@@ -29,10 +29,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: NDArray[np.int64]) -> Split:
-        """The samples at `index` (M,), in that order."""
+    def take(self, index: NDArray[np.int64], images: NDArray[np.uint8] | None = None) -> Split:
+        """The samples at `index` (M,), in that order; `images` (M, H, W, C): theirs, where they are at hand."""
         rest = (None if array is None else array[index] for array in (self.votes, self.names))
-        return Split(self.images[index], self.labels[index], *rest)  # type: ignore[arg-type]
+        return Split(self.images[index] if images is None else images, self.labels[index], *rest)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

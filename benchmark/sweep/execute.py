@@ -154,6 +154,7 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder) -> d
             "train_noise_score": noise_score,
         },
     )
+    folder.test_right()  # kept now, so that a table of a thousand runs need not read all of their predictions
     index = _feature_images(data.data.test.labels)
     features = trainer.features(sets.test, index)
     if features is not None:
