@@ -60,6 +60,7 @@ class APL(Classifier):
         url="https://arxiv.org/abs/2006.13554",
         code="https://github.com/HanxunH/Active-Passive-Losses at 04bce53",
     )
+    mean_over_samples = True
     Config = APLConfig
     own_recipe = {
         "epochs": 120,

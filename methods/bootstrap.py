@@ -61,6 +61,7 @@ class Bootstrap(Classifier):
         venue="ICLR workshop 2015",
         url="https://arxiv.org/abs/1412.6596",
     )
+    mean_over_samples = True
     Config = BootstrapConfig
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ class CrossEntropy(Classifier):
         venue="ICLR 2017",
         url="https://arxiv.org/abs/1610.02136",
     )
+    mean_over_samples = True
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels)

@@ -100,6 +100,7 @@ class EAC(Classifier):
         url="https://arxiv.org/abs/2207.10299",
         code="https://github.com/zyh-uaiaaaa/Erasing-Attention-Consistency at 61efdfd",
     )
+    mean_over_samples = True
     Config = EACConfig
     own_recipe = {
         "epochs": 60,

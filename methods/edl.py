@@ -89,6 +89,7 @@ class EDL(Classifier):
         url="https://arxiv.org/abs/1806.01768",
         code="https://github.com/dougbrion/pytorch-classification-uncertainty at bed225b (unofficial)",
     )
+    mean_over_samples = True
     Config = EDLConfig
     own_recipe = {
         "epochs": 50,

@@ -91,6 +91,7 @@ class Ensemble(Method):
         url="https://arxiv.org/abs/1612.01474",
         code="https://github.com/google/uncertainty-baselines at 0b3a777",
     )
+    mean_over_samples = True
     Config = EnsembleConfig
     own_recipe = UNCERTAINTY_BASELINES
 

@@ -52,6 +52,7 @@ class Focal(Classifier):
         url="https://arxiv.org/abs/1708.02002",
         code="https://github.com/torrvision/focal_calibration at 475422a",
     )
+    mean_over_samples = True
     Config = FocalConfig
     own_recipe = {
         "epochs": 350,

@@ -99,6 +99,7 @@ class ForwardOracle(Classifier):
         url="https://arxiv.org/abs/1609.03683",
         code="https://github.com/giorgiop/loss-correction at 15a79de",
     )
+    mean_over_samples = True
     privilege: ClassVar[tuple[str, ...]] = ("transition",)
     own_recipe = {
         "epochs": 120,
@@ -127,6 +128,7 @@ class Forward(ForwardOracle):
     """Forward correction with a transition matrix that is estimated from the given labels."""
 
     name = "forward"
+    mean_over_samples = True
     Config = ForwardConfig
     privilege = ()
     own_options = {"first_stage": 1.0, "anchor": "percentile"}

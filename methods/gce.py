@@ -50,6 +50,7 @@ class GCE(Classifier):
         url="https://arxiv.org/abs/1805.07836",
         code="https://github.com/AlanChou/Truncated-Loss at fef5908",
     )
+    mean_over_samples = True
     Config = GCEConfig
     own_recipe = {
         "epochs": 120,

@@ -66,6 +66,7 @@ class Het(Method):
         url="https://arxiv.org/abs/2105.10305",
         code="https://github.com/google/edward2 at ee02560",
     )
+    mean_over_samples = True
     Config = HetConfig
     own_recipe = UNCERTAINTY_BASELINES
 

@@ -69,6 +69,7 @@ class LabelSmoothing(Classifier):
         venue="CVPR 2016",
         url="https://arxiv.org/abs/1512.00567",
     )
+    mean_over_samples = True
     Config = LabelSmoothingConfig
     own_recipe = {
         "epochs": 200,
@@ -95,6 +96,7 @@ class NegativeLabelSmoothing(Classifier):
         url="https://arxiv.org/abs/2106.04149",
         code="https://github.com/UCSC-REAL/negative-label-smoothing at 05078f6",
     )
+    mean_over_samples = True
     Config = NegativeConfig
     own_recipe = {
         "epochs": 220,

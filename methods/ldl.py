@@ -50,6 +50,7 @@ class LabelDistributionLearning(Classifier):
         url="https://arxiv.org/abs/1608.01041",
         code="https://github.com/microsoft/FERPlus at ae2128a",
     )
+    mean_over_samples = True
     own_recipe = {
         "epochs": 100,
         "batch_size": 32,

@@ -83,6 +83,7 @@ class MCDropout(Classifier):
         url="https://arxiv.org/abs/1506.02142",
         code="https://github.com/google/uncertainty-baselines at 0dbf6f6",
     )
+    mean_over_samples = True
     Config = MCDropoutConfig
     own_recipe = {**UNCERTAINTY_BASELINES, "lr": 0.05, "weight_decay": 6e-4}
 

@@ -62,6 +62,7 @@ class SCE(Classifier):
         url="https://arxiv.org/abs/1908.06112",
         code="https://github.com/YisenWang/symmetric_cross_entropy_for_noisy_labels at ec778df",
     )
+    mean_over_samples = True
     Config = SCEConfig
     own_recipe = {
         "epochs": 120,

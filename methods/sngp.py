@@ -86,6 +86,7 @@ class SNGP(Method):
         url="https://arxiv.org/abs/2006.10108",
         code="https://github.com/google/uncertainty-baselines at 0dbf6f6",
     )
+    mean_over_samples = True
     Config = SNGPConfig
     own_recipe = {**UNCERTAINTY_BASELINES, "epochs": 250, "lr": 0.05, "weight_decay": 6e-4}
     own_options = {"head_lr": 1.0}

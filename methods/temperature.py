@@ -75,6 +75,7 @@ class Temperature(Classifier):
         url="https://arxiv.org/abs/1706.04599",
         code="https://github.com/gpleiss/temperature_scaling at ce1154e",
     )
+    mean_over_samples = True
     Config = TemperatureConfig
     own_recipe = {
         "epochs": 300,

@@ -50,7 +50,7 @@ def test_a_new_package_is_listed_and_its_own_test_passes(tmp_path: Path, install
     listed = python("benchmark", "list", "methods")
     assert "\nother " in listed.stdout, listed.stderr
     tested = python("pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "benchmark-other" / "tests"))
-    assert "13 passed" in tested.stdout, tested.stdout
+    assert "14 passed" in tested.stdout, tested.stdout
 
 
 @pytest.mark.parametrize("name", ["random", "torch", "benchmark"])

@@ -19,6 +19,7 @@ from ..streams import numpy_stream
 from ..train.model import Predicted
 from ..train.trainer import Diverged
 from .case import CLASSES, EPOCHS, Case, striped_set, stripes, trained
+from .parts import no_mean
 
 
 def _finite_gradients(case: Case) -> str | None:
@@ -120,6 +121,18 @@ def _odd_batches(case: Case) -> str | None:
     images = striped_set(stripes(8, 1, (16, 20, 3))[0], np.zeros(8, np.int64))
     predicted = trainer.predict(images, "test")
     return None if np.isfinite(predicted.logits).all() else "the logits are not finite"
+
+
+def _mean_over_samples(case: Case) -> str | None:
+    """At the end of every epoch, because a loss may change with the schedule, and with the stage."""
+    if not case.method.mean_over_samples:
+        return None
+    trainer = case.trainer(rate=0.2)
+    while trainer.finished < trainer.epochs:
+        trainer.train_epoch()
+        if wrong := no_mean(trainer):
+            return f"after {trainer.finished} of {trainer.epochs} epochs {wrong}"
+    return None
 
 
 OPEN = ("benchmark.contract", "benchmark.methods", "benchmark.check_method")
@@ -247,6 +260,12 @@ CHECKS = (
         "training on colour images, small last batches and absent classes",
         "Take sizes from the batch, not from the task; guard means over empty groups.",
         _odd_batches,
+    ),
+    Check(
+        "parts",
+        "a loss that is the mean over its samples, where `mean_over_samples` says so",
+        "Leave the declaration out where samples meet, are compared or weighed against each other, or change the state.",
+        _mean_over_samples,
     ),
     Check(
         "blind",

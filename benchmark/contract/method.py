@@ -103,7 +103,7 @@ class Paper:
         return f"{self.authors}. {self.title}. {self.venue}."
 
 
-HISTORY = ("epoch", "epochs", "stage", "loss", "samples", "seconds", "test_accuracy", "validation_accuracy")
+HISTORY = ("epoch", "epochs", "stage", "loss", "samples", "seconds", "parts", "test_accuracy", "validation_accuracy")
 """The history's own columns; epochs are counted over all stages, and `epochs` says how many there will be."""
 
 
@@ -124,6 +124,19 @@ class Method(nn.Module):
     own_options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Options that belong to that recipe, where they are not the defaults."""
     privilege: ClassVar[tuple[str, ...]] = ()  #: of `PRIVILEGES`; such a variant is named like `co-teaching:oracle`
+    mean_over_samples: ClassVar[bool] = False
+    """Whether a step can be done in parts where it does not fit into memory; a subclass has to say it anew.
+
+    It can where `training_step` gives a mean over the samples of its batch, to which each adds what depends on itself alone
+    (its image, label and index, and what is drawn for it), and changes no state. So not where it mixes or compares samples,
+    selects among them, divides by a sum of weights, draws something for the whole batch, or writes to a buffer. The harness
+    sees by itself whether the network has batch norms. `after_step` is called once a step as ever; `log` takes each part.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A step that is written anew is another one than was declared, so that nothing declared is inherited."""
+        super().__init_subclass__(**kwargs)
+        cls.mean_over_samples = vars(cls).get("mean_over_samples", False)
 
     def __init__(self, task: Task, config: Any):
         """`config` is an instance of this class's `Config`."""

@@ -200,19 +200,25 @@ def details(group: Sequence[Result], not_ranked: str) -> Table:
 
 
 def notes(results: Sequence[Result], fill: str) -> list[str]:
-    """What failed and what is missing; `fill` is the command that runs it."""
-    said = [
-        f"Failed: {r.spec.method_label}, {noise_title([r], short=False)}, seed {r.spec.seed}: {r.error} "
-        f"(runs/{r.key}/failure.json)"
-        for r in results
-        if r.error
-    ]
+    """What was trained in parts, what failed and what is missing; `fill` is the command that runs it."""
+    said = [f"Failed: {_run_title(r)}: {r.error} (runs/{r.key}/failure.json)" for r in results if r.error]
     if said:
         said.append(f"This command runs what has failed again: {fill} --retry-failed")
     missing = [r for r in results if r.status in ("missing", "started")]
     if missing:
         said.append(f"{len(missing)} of {len(results)} runs are missing; this command runs them: {fill}")
+    in_parts = [r for r in results if (r.metrics.get("parts") or 1) > 1]
+    if in_parts:
+        listed = "; ".join(f"{_run_title(r)} ({r.metrics['parts']:g} parts, runs/{r.key}/history.csv)" for r in in_parts)
+        said.append(
+            "For want of memory, batches were done in parts, with their gradients added up: the same computation to rounding, "
+            f"but that a method which draws has drawn other numbers. So of {listed}"
+        )
     return said
+
+
+def _run_title(result: Result) -> str:
+    return f"{result.spec.method_label}, {noise_title([result], short=False)}, seed {result.spec.seed}"
 
 
 def _of_row(members: Sequence[Result], names: int, columns: int) -> tuple[tuple[str, ...], ...]:

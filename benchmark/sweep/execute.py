@@ -18,6 +18,7 @@ from ..score import accuracy, score_test, score_training, select, wrong_label_fi
 from ..store import RunFolder, Store
 from ..streams import numpy_stream
 from ..train.device import settle
+from ..train.memory import ADVICE, OutOfMemory, exhausted, release
 from ..train.model import Predicted
 from ..train.trainer import Diverged, Trainer
 from .machine import environment, peak_memory, reset_peak_memory
@@ -58,15 +59,28 @@ def execute(
 
 def reason(error: BaseException) -> str:
     """Why a training failed, in one line."""
-    if isinstance(error, Diverged | BadInput):
+    if isinstance(error, Diverged | BadInput | OutOfMemory):
         return " ".join(str(error).split())
-    if isinstance(error, torch.cuda.OutOfMemoryError):
-        return "out of memory on the device; a smaller --batch-size may fit, or fewer runs at a time (--runs-per-device)"
+    if memory := exhausted(error):
+        where = "moving the images, evaluation, the optimiser's state"
+        return f"out of {memory} outside of the training steps ({where}); fewer images (--dataset NAME@COUNT), {ADVICE}"
     return told(error)
 
 
 def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None]) -> None:
-    settle(torch.device(job.device), job.threads)
+    """From the last checkpoint, or from the beginning, to the end; after a want of memory once more, in more parts."""
+    device = torch.device(job.device)
+    settle(device, job.threads)
+    parts = 1
+    while parts := _attempt(job, root, folder, each_epoch, parts):
+        release(device)
+
+
+def _attempt(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None], parts: int) -> int:
+    """Trains, with each batch in so many parts at least, and judges. Gives 0, or in how many the next attempt has to do it.
+
+    A step that does not fit into memory leaves an epoch half done, so that everything has to be built anew.
+    """
     ready = made_ready(job, root)
     trainer = ready.trainer
     machine = environment(job.device, job.threads)
@@ -81,9 +95,15 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
         },
     )
     history = _resume(trainer, folder)
+    trainer.parts = max(trainer.parts, parts)
     reset_peak_memory(trainer.device)
     while trainer.finished < trainer.epochs:
-        history.append(_epoch(ready))
+        try:
+            history.append(_epoch(ready))
+        except OutOfMemory as failure:
+            if not failure.parts:
+                raise
+            return failure.parts
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
         each_epoch()
@@ -92,6 +112,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     record = record_of(job, ready.data, ready.noise, ready.sets.train, ready.card, machine, content, metrics)
     folder.save_model(content, record)
     folder.finish(metrics)  # last, because it declares the run finished
+    return 0
 
 
 def _epoch(ready: Ready) -> dict[str, Any]:
@@ -170,6 +191,7 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder) -> d
         "train_seconds": round(trainer.seconds, 3),
         "images_per_second": round(samples / trainer.seconds, 1),
         "peak_memory_mb": round(peak_memory(trainer.device) / 2**20, 1),
+        "parts": trainer.parts,  # of a batch, in the last epoch, which has the most
     }
 
 

@@ -6,6 +6,7 @@ A trainer holds the given labels only. Whoever drives it evaluates, stores and j
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -18,8 +19,10 @@ from torch import Tensor
 from ..contract.method import Batch, Method, Prediction
 from ..spec import Recipe
 from ..streams import derive
+from .memory import ADVICE, OutOfMemory, exhausted
 from .model import Model, Predicted
 from .optimise import Optimiser
+from .parts import gradients, why_whole
 from .pretrained import Weights
 from .training_set import DeviceSet
 
@@ -67,6 +70,7 @@ class Trainer(Model):
             privileged=privileged,
         )
         self.seconds = 0.0  #: spent in the epochs that are done
+        self.parts = 1  #: in which each batch is done, one after the other
         self.optimiser: Optimiser | None = None
 
     def _seed(self, purpose: str, *counters: int) -> None:
@@ -75,7 +79,7 @@ class Trainer(Model):
         self.training_set.seed_augmentation(derive(self.seed, f"augmentation/{purpose}", *counters))
 
     def train_epoch(self) -> dict[str, float]:
-        """One epoch; gives its row of the history. Raises Diverged."""
+        """One epoch; gives its row of the history. Raises Diverged, and OutOfMemory; the trainer is then of no more use."""
         started = time.perf_counter()
         method, epoch = self.method, self.finished
         stage, within = self._stage_of(epoch)
@@ -97,14 +101,11 @@ class Trainer(Model):
         for k, index in enumerate(batches):
             method.progress = (within + (k + 0.5) / len(batches)) / self.stages[stage]
             self.optimiser.set_progress(method.progress, self.stages[stage])
-            images = self.training_set.images(index, augmented=True)
-            loss = method.training_step(Batch(images, self.training_set.labels[index], index, self.training_set))
-            loss.backward()  # type: ignore[no-untyped-call]
+            total += self._gradients(index)
             self.optimiser.step()
             method.zero_grad(set_to_none=True)  # also what no group holds, or it would wait for a later stage
             with torch.no_grad():
                 method.after_step()
-            total += loss.detach()
         method.eval()
         method.progress = (within + 1) / self.stages[stage]
         with torch.no_grad():
@@ -126,8 +127,34 @@ class Trainer(Model):
             "loss": mean_loss,
             "samples": samples,
             "seconds": seconds,
+            "parts": self.parts,
         }
         return row | {name: float(value / count) for name, (value, count) in method.logged.items()}
+
+    def _gradients(self, index: Tensor) -> Tensor:
+        """Leaves the gradients of the batch of samples `index` (B,), and gives its loss. Raises OutOfMemory."""
+        try:
+            images = self.training_set.images(index, augmented=True)
+            batch = Batch(images, self.training_set.labels[index], index, self.training_set)
+            return gradients(self.method, batch, self.parts)
+        except (RuntimeError, MemoryError) as error:
+            memory, details = exhausted(error), traceback.format_exc()
+            if memory is None:
+                raise
+        # Out here, where the error is gone, and with it what its frames hold: all that the step has filled the memory with.
+        raise self._too_large(memory, len(index), details)
+
+    def _too_large(self, memory: str, images: int, details: str) -> OutOfMemory:
+        """What is to be said of a step of so many images that ran out of memory, and what is to be done."""
+        step = f"out of {memory} in a training step of {images} images"
+        if self.parts >= images:
+            failure = OutOfMemory(f"{step}, even one at a time; {ADVICE}")
+        elif why := why_whole(self.method):
+            failure = OutOfMemory(f"{step}, which cannot be done in parts: {why}; a smaller --batch-size, {ADVICE}")
+        else:
+            failure = OutOfMemory(step, parts=2 * self.parts)
+        failure.add_note(details)
+        return failure
 
     def _batches(self, chosen: Tensor | None, epoch: int) -> list[Tensor]:
         """The epoch's batches of indices, in a random order; a last batch of one joins the one before it."""
@@ -171,12 +198,13 @@ class Trainer(Model):
             "optimiser": self.optimiser.state_dict(),
             "finished": self.finished,
             "seconds": self.seconds,
+            "parts": self.parts,
             "backbones_made": self._made,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where `state_dict` was taken."""
-        self.seconds, self._made = state["seconds"], state["backbones_made"]
+        self.seconds, self.parts, self._made = state["seconds"], state["parts"], state["backbones_made"]
         self.load(state["method"], state["finished"])
         self.optimiser = Optimiser(self.method.param_groups(self.recipe.lr), self.recipe, self.device)
         self.optimiser.load_state_dict(state["optimiser"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from benchmark.contract import Paper, Prediction
 from benchmark.methods.ce import CrossEntropy
@@ -13,6 +14,7 @@ class Sound(CrossEntropy):
     """A sound method."""
 
     name = "sound"
+    mean_over_samples = True
 
 
 class Nameless(Sound):
@@ -133,3 +135,63 @@ class Seeding(Sound):
 
     def begin_epoch(self, epoch, training_set):
         np.random.seed(0)
+
+
+class Summed(Sound):
+    """Declares a mean, and gives a sum."""
+
+    mean_over_samples = True
+
+    def loss(self, logits, labels):
+        return F.cross_entropy(logits, labels, reduction="sum")
+
+
+class Weighed(Sound):
+    """Divides by the weights of the batch's labels, once it knows them."""
+
+    mean_over_samples = True
+
+    def loss(self, logits, labels):
+        return F.cross_entropy(logits, labels, weight=torch.tensor([1.0, 1.0, 3.0 if self.epoch > 4 else 1.0]))
+
+
+class Counting(Sound):
+    """Counts its steps, where they can be seen."""
+
+    mean_over_samples = True
+
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.register_buffer("steps", torch.zeros(()))
+
+    def training_step(self, batch):
+        self.steps += 1
+        return super().training_step(batch)
+
+
+class Sociable(Sound):
+    """Drops features, and blends each image with another one."""
+
+    mean_over_samples = True
+
+    def loss(self, logits, labels):
+        partner = torch.randperm(len(labels))
+        return F.cross_entropy(F.dropout(logits, 0.1) + logits[partner] / 10, labels)
+
+
+class SummedAtRandom(Sound):
+    """Drops features, and gives a sum."""
+
+    mean_over_samples = True
+
+    def loss(self, logits, labels):
+        return F.cross_entropy(F.dropout(logits, 0.1), labels, reduction="sum") / 16
+
+
+class Dropping(Sound):
+    """Drops features, and is sound all the same."""
+
+    mean_over_samples = True
+
+    def loss(self, logits, labels):
+        return F.cross_entropy(F.dropout(logits, 0.1), labels)

@@ -31,6 +31,11 @@ CAUGHT = [
     (misfits.Unsuspicious, "told apart", "the noise scores of 96 images have 1 different values"),
     (misfits.Halved, "precision", "in bf16"),
     (misfits.Sized, "odd batches", "RuntimeError"),
+    (misfits.Summed, "parts", "after 1 of 8 epochs the gradients of a batch's 2 parts do not add up to the batch's"),
+    (misfits.Weighed, "parts", "after 6 of 8 epochs the gradients"),
+    (misfits.Counting, "parts", "training_step changes the state 'steps'"),
+    (misfits.Sociable, "parts", "what a sample adds to the loss changes with the others of its batch"),
+    (misfits.SummedAtRandom, "parts", "of its 2 parts by their shares of the samples"),
     (misfits.Meddling, "labels", "they changed"),
     (misfits.Seeding, "seeds", "numpy.random.seed was called"),
 ]
@@ -38,6 +43,11 @@ CAUGHT = [
 
 def test_a_sound_method_passes_every_check() -> None:
     assert [str(verdict) for verdict in check_method(misfits.Sound) if not verdict.passed] == []
+
+
+def test_draws_of_its_own_are_no_reason_to_leave_the_declaration_out() -> None:
+    (verdict,) = [check.verdict(Case(misfits.Dropping)) for check in CHECKS if check.name == "parts"]
+    assert verdict.passed, str(verdict)
 
 
 @pytest.mark.parametrize(("method", "check", "found"), CAUGHT, ids=[f"{m.__name__}-{c}" for m, c, _ in CAUGHT])

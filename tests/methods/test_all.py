@@ -13,8 +13,11 @@ from types import ModuleType
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmark import check_method
+from benchmark.conformance.case import Case
+from benchmark.conformance.checks import CHECKS
 from benchmark.contract.registry import load_plugins
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +27,16 @@ METHODS = load_plugins().methods
 @pytest.mark.parametrize("name", list(METHODS))
 def test_it_keeps_the_contract(name: str) -> None:
     assert [str(verdict) for verdict in check_method(METHODS[name]) if not verdict.passed] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, method in METHODS.plugins.items() if not method.mean_over_samples])
+def test_what_does_not_declare_its_loss_a_mean_over_samples_has_none_or_batch_norms_of_its_own(name: str) -> None:
+    """Nothing is left out for want of care, and the check tells: declared of these methods, it is found to be wrong."""
+    declared = type("Declared", (METHODS[name],), {"mean_over_samples": True})
+    own = [part for part, module in Case(declared).trainer().method.named_modules() if isinstance(module, _BatchNorm)]
+    (verdict,) = [check.verdict(Case(declared)) for check in CHECKS if check.name == "parts"]
+    assert not verdict.passed or any("backbone" not in part for part in own), "it could declare it"
 
 
 @pytest.mark.parametrize("name", list(METHODS))

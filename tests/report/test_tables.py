@@ -57,6 +57,14 @@ def test_every_format_says_why_a_run_failed_where_its_traceback_lies_and_how_to_
         assert "again: python -m benchmark run --out x --retry-failed" in text
 
 
+def test_every_format_names_the_runs_whose_batches_were_done_in_parts():
+    tight, roomy = result("ce"), result()
+    tight.metrics["parts"], roomy.metrics["parts"] = 4.0, 1.0
+    for text in render(tables([tight, roomy]), notes([tight, roomy], "THE COMMAND")).values():
+        assert "So of ce, symmetric 20 % (realised 20.00 %), seed 0 (4 parts, runs/ce0/history.csv)" in text
+    assert notes([roomy, result("ce")], "THE COMMAND") == [], "nor is anything said of runs from before there were parts"
+
+
 def test_a_setting_says_how_much_of_the_backbone_its_weights_filled():
     assert "from w.pth (60 of the backbone's 62 tensors)" in headline(result(pretrained="w.pth")).title
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from benchmark.contract import Method, NoOptions, Paper, Prediction
 from benchmark.spec import recipe
+from benchmark.train.memory import OutOfMemory
 from benchmark.train.trainer import Diverged, Trainer
 from benchmark.train.training_set import Augmentation, DeviceSet
 
@@ -305,3 +307,134 @@ def test_state_that_no_checkpoint_could_hold_is_refused_at_once():
         trainer(Extra)
     with pytest.raises(ValueError, match="at least one epoch"):
         trainer(Empty)
+
+
+class Free(Plain):
+    """A network without batch norms, and a loss that is a mean over samples; there is memory for so many at once."""
+
+    mean_over_samples = True
+    fit = 81
+
+    def __init__(self, task, config):
+        Method.__init__(self, task, config)
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(144, 16), nn.LayerNorm(16), nn.ReLU(), nn.Linear(16, 4))
+
+    def logits(self, images):
+        return self.net(images)
+
+    def training_step(self, batch):
+        if len(batch.index) > self.fit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return F.cross_entropy(self.logits(batch.images), batch.labels)
+
+
+class Dropping(Free):
+    """The same, with draws of its own."""
+
+    mean_over_samples = True
+
+    def logits(self, images):
+        return self.net(F.dropout(images, 0.2, self.training))
+
+
+def tight(fit: int, kind: type[Free] = Free, batch_size: int = 32) -> Trainer:
+    run = trainer(kind, batch_size=batch_size)
+    run.method.fit = fit
+    return run
+
+
+@pytest.mark.parametrize("parts", [2, 4, 32])
+def test_training_in_parts_is_the_same_training_to_rounding(parts):
+    """Batches of 32 and a last one of 17, on the same views in the same order, with Adam and its schedule."""
+    whole, divided = tight(32), tight(32 // parts + 1)
+    divided.parts = parts
+    rows = [[run.train_epoch() for _ in range(3)] for run in (whole, divided)]
+    for mine, theirs in zip(*rows, strict=True):
+        assert theirs["loss"] == pytest.approx(mine["loss"], rel=1e-5)
+        assert (mine["parts"], theirs["parts"]) == (1, parts)
+    for mine, theirs in zip(whole.method.parameters(), divided.method.parameters(), strict=True):
+        torch.testing.assert_close(theirs, mine, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [Free, Dropping])
+def test_a_training_that_is_resumed_in_parts_ends_in_the_same_bits(method):
+    straight = trainer(method)
+    straight.train_epoch()
+    straight.parts = 4
+    straight.train_epoch()
+    buffer = io.BytesIO()
+    torch.save(straight.state_dict(), buffer)
+    straight.train_epoch()
+    resumed = trainer(method)
+    resumed.load_state_dict(torch.load(io.BytesIO(buffer.getvalue()), weights_only=True))
+    assert resumed.train_epoch()["parts"] == 4
+    assert all(np.array_equal(a, b) for a, b in zip(results(resumed), results(straight), strict=True))
+
+
+def test_a_step_that_does_not_fit_says_into_how_many_parts_to_divide_it():
+    run = tight(6)
+    for parts in (2, 4, 8):
+        with pytest.raises(OutOfMemory, match="out of device memory in a training step of 32 images") as caught:
+            run.train_epoch()
+        assert caught.value.parts == parts
+        run = tight(6)
+        run.parts = parts
+    assert run.train_epoch()["parts"] == 8, "parts of 4 images fit"
+
+
+def test_single_images_are_the_smallest_parts():
+    run = tight(0)
+    for parts, wanted in ((17, 34), (32, 0), (34, 0)):
+        run.parts = parts
+        with pytest.raises(OutOfMemory) as caught:
+            run.train_epoch()
+        assert caught.value.parts == wanted
+    assert "of 32 images, even one at a time; a smaller --backbone" in str(caught.value)
+
+
+def test_what_would_be_another_computation_in_parts_is_not_done_in_parts():
+    class Undeclared(Free):
+        pass
+
+    class Normed(Free):
+        mean_over_samples = True
+
+        def __init__(self, task, config):
+            super().__init__(task, config)
+            self.net[2] = nn.BatchNorm1d(16)
+
+    for kind, why in ((Undeclared, "does not declare its loss to be a mean over samples"), (Normed, "'net.2' normalises over")):
+        with pytest.raises(OutOfMemory, match=f"cannot be done in parts: .*{why}.*; a smaller --batch-size, ") as caught:
+            tight(6, kind).train_epoch()
+        assert caught.value.parts == 0
+
+
+def test_what_a_failed_step_has_filled_the_memory_with_is_free_at_once_and_where_it_failed_is_known():
+    held = []
+
+    class Filling(Free):
+        mean_over_samples = True
+
+        def training_step(self, batch):
+            activations = self.net(batch.images)
+            held.append(weakref.ref(activations))
+            return activations.sum() + self.more(batch)
+
+        def more(self, batch):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OutOfMemory) as caught:
+        trainer(Filling).train_epoch()
+    assert held[0]() is None, "the error still holds the step's frames"
+    assert "in more" in caught.value.__notes__[0]
+
+
+def test_only_a_want_of_memory_is_taken_for_one():
+    class Wrong(Free):
+        mean_over_samples = True
+
+        def training_step(self, batch):
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        trainer(Wrong).train_epoch()

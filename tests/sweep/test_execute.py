@@ -1,0 +1,206 @@
+"""A run that does not fit into memory: it goes on in parts where that is the same computation, and else says what may help."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.report.write import write_tables
+from benchmark.store import RunFolder, Store
+from benchmark.sweep.execute import execute, reason
+from benchmark.sweep.plan import Job
+from benchmark.sweep.run import Settings, _write_plan, plan_sweep
+from benchmark.sweep.sweep import checked_sweep
+
+PLUGIN = '''
+import torch
+from dataclasses import dataclass
+from benchmark.methods.ce import CrossEntropy
+from benchmark.methods.mc_dropout import MCDropout
+
+MOST = 5
+
+def needs(batch, most):
+    """As much memory as the images of a batch; there is enough for some."""
+    if len(batch.index) > most:
+        torch.empty(1 << 50, dtype=torch.uint8)
+
+class Roomy(CrossEntropy):
+    "Fits."
+    name = "roomy"
+    mean_over_samples = True
+
+class Tight(CrossEntropy):
+    "Fits in parts only."
+    name = "tight"
+    mean_over_samples = True
+    def training_step(self, batch):
+        needs(batch, MOST)
+        return super().training_step(batch)
+
+class Later(MCDropout):
+    "Draws, and fits in parts only from the second epoch on."
+    name = "later"
+    mean_over_samples = True
+    def training_step(self, batch):
+        if self.epoch >= 1:
+            needs(batch, MOST)
+        return super().training_step(batch)
+
+class Undeclared(CrossEntropy):
+    "Fits in parts only, and says nothing of them."
+    name = "undeclared"
+    def training_step(self, batch):
+        needs(batch, MOST)
+        return super().training_step(batch)
+
+class Huge(CrossEntropy):
+    "Does not fit at all."
+    name = "huge"
+    mean_over_samples = True
+    def training_step(self, batch):
+        needs(batch, 0)
+        return super().training_step(batch)
+
+class Judged(CrossEntropy):
+    "Does not fit when it predicts."
+    name = "judged"
+    mean_over_samples = True
+    def predict(self, images):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+'''
+
+
+@pytest.fixture
+def plugins(tiny_plugin: Path, tmp_path: Path) -> tuple[str, str]:
+    (tmp_path / "tight.py").write_text(PLUGIN)
+    return str(tiny_plugin), str(tmp_path / "tight.py")
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    """A run settles the process that it is done in."""
+    threads = torch.get_num_threads()
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
+
+
+def planned(plugins: tuple[str, str], out: Path, *methods: str, backbone: str = "test_vit") -> list[Job]:
+    """Jobs of three epochs of three batches on a network without batch norms."""
+    given = {"dataset": "tiny@48", "noise": (20,), "epochs": 3, "batch_size": 16, "threads": 1, "precision": "fp32"}
+    sweep = checked_sweep({**given, "methods": methods, "plugins": plugins, "backbone": backbone})
+    found, _ = plan_sweep(sweep, out, Settings(jobs=1, quiet=True, device="cpu"))
+    _write_plan(Store(out), found)
+    return found.jobs
+
+
+def run_of(job: Job, out: Path) -> RunFolder:
+    return Store(out).run(job.key)
+
+
+def predictions(run: RunFolder) -> dict[str, np.ndarray]:
+    with np.load(run.path / "predictions.npz") as content:
+        return {name: content[name] for name in content.files}
+
+
+def parts(run: RunFolder) -> list[str]:
+    return [row["parts"] for row in csv.DictReader((run.path / "history.csv").open())]
+
+
+def test_a_step_that_does_not_fit_is_done_in_parts_which_is_the_same_computation_and_told(plugins, tmp_path: Path) -> None:
+    """Batches of 16 images, of which 5 fit: in 4 parts. Held to the run that had memory enough, to rounding."""
+    tight, roomy = planned(plugins, tmp_path / "o", "tight", "roomy")
+    assert [execute(job, tmp_path / "o") for job in (tight, roomy)] == ["finished", "finished"]
+    runs = [run_of(job, tmp_path / "o") for job in (tight, roomy)]
+    assert [parts(run) for run in runs] == [["4"] * 3, ["1"] * 3]
+    found, wanted = map(predictions, runs)
+    np.testing.assert_allclose(found["test_logits"], wanted["test_logits"], rtol=1e-3, atol=1e-4)
+    assert not np.array_equal(found["test_logits"], wanted["test_logits"]), "it was not done in parts at all"
+    assert not list(tmp_path.rglob("*.pt"))
+    _, text = write_tables(Store(tmp_path / "o"), ("md",))
+    (note,) = [line for line in text.splitlines() if line.startswith("For want of memory")]
+    assert "tight, symmetric 20 % (realised" in note
+    assert note.endswith(f"seed 0 (4 parts, runs/{tight.key}/history.csv)")
+    assert "roomy" not in note
+
+
+def test_memory_that_runs_out_later_leaves_the_epochs_before_as_they_were(plugins, tmp_path: Path) -> None:
+    (job,) = planned(plugins, tmp_path / "o", "later")
+    assert execute(job, tmp_path / "o") == "finished"
+    assert parts(run_of(job, tmp_path / "o")) == ["1", "4", "4"]
+
+
+@pytest.mark.parametrize(("method", "killed_after"), [("tight", 1), ("later", 1), ("later", 2)])
+def test_a_killed_run_goes_on_in_as_many_parts_to_the_same_bits(
+    plugins, tmp_path: Path, method: str, killed_after: int
+) -> None:
+    (job,) = planned(plugins, tmp_path / "straight", method)
+    (again,) = planned(plugins, tmp_path / "killed", method)
+    assert execute(job, tmp_path / "straight") == "finished"
+    done: list[int] = []
+
+    def kill() -> None:
+        done.append(1)
+        if len(done) == killed_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(again, tmp_path / "killed", each_epoch=kill)
+    assert execute(again, tmp_path / "killed") == "finished"
+    straight, killed = run_of(job, tmp_path / "straight"), run_of(again, tmp_path / "killed")
+    assert parts(straight) == parts(killed)
+    for name, array in predictions(straight).items():
+        assert array.tobytes() == predictions(killed)[name].tobytes(), name
+
+
+@pytest.mark.parametrize(
+    ("method", "backbone", "wanted"),
+    [
+        (
+            "undeclared",
+            "test_vit",
+            "out of main memory in a training step of 16 images, which cannot be done in parts: the method does not declare "
+            "its loss to be a mean over samples; a smaller --batch-size, a smaller --backbone, smaller images or fewer runs at "
+            "a time (--jobs, --runs-per-device) may fit",
+        ),
+        (
+            "tight",
+            "small",
+            "cannot be done in parts: 'backbone.net.stem.1' normalises over the batch; a smaller --batch-size, a",
+        ),
+        ("huge", "test_vit", "out of main memory in a training step of 16 images, even one at a time; a smaller --backbone, "),
+        ("judged", "test_vit", "out of device memory outside of the training steps (moving the images, evaluation, the "),
+    ],
+)
+def test_what_cannot_be_done_in_parts_has_failed_and_says_what_may_help(
+    plugins, tmp_path: Path, method: str, backbone: str, wanted: str
+) -> None:
+    (job,) = planned(plugins, tmp_path / "o", method, backbone=backbone)
+    assert execute(job, tmp_path / "o") == "failed"
+    failure = run_of(job, tmp_path / "o").failure()
+    assert wanted in failure["error"]
+    assert "\n" not in failure["error"]
+    assert "in needs" in failure["details"] or "in predict" in failure["details"], "the traceback says not where"
+
+
+def test_the_data_set_that_does_not_fit_is_no_matter_of_the_batch_size(plugins, tmp_path: Path, monkeypatch) -> None:
+    def too_small(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    (job,) = planned(plugins, tmp_path / "o", "roomy")
+    monkeypatch.setattr("benchmark.sweep.ready.DeviceSet", too_small)
+    assert execute(job, tmp_path / "o") == "failed"
+    told = run_of(job, tmp_path / "o").failure()["error"]
+    assert "moving the images" in told
+    assert "--dataset NAME@COUNT" in told
+    assert "--batch-size" not in told
+
+
+def test_reasons_are_one_line() -> None:
+    assert reason(MemoryError()).startswith("out of main memory outside of the training steps")
+    assert reason(RuntimeError("two\nlines")) == "RuntimeError: two lines"
