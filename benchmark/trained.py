@@ -72,7 +72,7 @@ class TrainedModel:
 
         Raises BadInput for no images, for arrays of another shape or type, and for a file that is missing or cannot be decoded.
         """
-        size = evaluation_batch(self._model.image_shape, self.record.side)
+        size = evaluation_batch(self._model.image_shape, self.record.side, self._model.device)
         parts = self._cut(images, size) if isinstance(images, np.ndarray) else self._decoded(images_at(images)[0], size)
         with _streams_kept(self._model.device):
             predicted = self._model.predict_batches(map(self._normalised, parts), PURPOSE)

@@ -24,10 +24,14 @@ class Augmentation:
     erase_area: tuple[float, float] = (0.02, 0.25)  #: of the image, uniform; sides' ratio log-uniform in 0.3 to 3.3
 
 
-def evaluation_batch(image_shape: tuple[int, int, int], side: int | None) -> int:
-    """Images (C, H, W) in a batch without gradients: about a million pixels, which fills the units and spares the memory."""
+def evaluation_batch(image_shape: tuple[int, int, int], side: int | None, device: torch.device) -> int:
+    """Images (C, H, W) in a batch without gradients: a quarter of a million pixels on a CPU, a million on what is faster.
+
+    They fill its units; on a CPU they then want no more memory than a step with gradients does.
+    """
     _, H, W = image_shape
-    return max(16, min(1024, 2**20 // ((side or H) * (side or W))))
+    pixels = 2**18 if device.type == "cpu" else 2**20
+    return max(16, min(1024, pixels // ((side or H) * (side or W))))
 
 
 class DeviceSet:
@@ -73,7 +77,7 @@ class DeviceSet:
     @property
     def evaluation_batch(self) -> int:
         """Images in a batch without gradients."""
-        return evaluation_batch(self.image_shape, self.side)
+        return evaluation_batch(self.image_shape, self.side, self.device)
 
     def seed_augmentation(self, seed: int) -> None:
         """Starts the stream of augmentation anew; the harness does so before each epoch."""
