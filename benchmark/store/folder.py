@@ -11,6 +11,7 @@ from ..contract.errors import BadInput
 from ..paths import need_writable, write_whole
 from ..spec import RunSpec
 from .files import as_json, read_json, read_text
+from .manifest import Inputs
 from .run import RunFolder
 
 
@@ -34,6 +35,11 @@ class PlannedRun:
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {f.name: getattr(self, f.name) for f in fields(PlannedRun)} | {"spec": self.spec.to_dict()}
+
+    @property
+    def inputs(self) -> Inputs:
+        """What its key is made of besides the spec."""
+        return Inputs(**{f.name: getattr(self, f.name) for f in fields(Inputs)})
 
 
 RESULTS = ("results.csv", "table.md", "table.csv", "table.tex", "table.html")

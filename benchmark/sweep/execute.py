@@ -83,7 +83,7 @@ def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     content = weights_of(trainer)
     record = record_of(job, ready.data, ready.noise, ready.sets.train, ready.card, machine, content, metrics)
     folder.save_model(content, record)
-    folder.finish(metrics)  # last, because it declares the run finished
+    folder.finish(metrics, job.inputs)  # last, because it declares the run finished
 
 
 def _epoch(ready: Ready) -> dict[str, Any]:
