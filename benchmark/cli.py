@@ -8,6 +8,7 @@ import typer
 
 from .commands.bench import bench
 from .commands.data import data_check, data_prepare, data_show
+from .commands.doctor import doctor
 from .commands.lists import list_
 from .commands.method import method_check, method_new
 from .commands.model import export, predict
@@ -16,6 +17,7 @@ from .commands.report import report
 from .commands.reproduce import reproduce
 from .commands.run import run, table
 from .contract.errors import BadInput
+from .words import printable
 
 
 def _group(about: str) -> typer.Typer:
@@ -33,6 +35,7 @@ app.command("run")(run)
 app.command("table")(table)
 app.command("report")(report)
 app.command("reproduce")(reproduce)
+app.command("doctor")(doctor)
 app.command("list")(list_)
 app.command("export")(export)
 app.command("predict")(predict)
@@ -78,5 +81,4 @@ def main() -> None:
 
 def _complain(message: str) -> None:
     """One line, whatever a user's names hold."""
-    line = " ".join(message.split())
-    print("error:", "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line), file=sys.stderr)
+    print("error:", printable(" ".join(message.split())), file=sys.stderr)

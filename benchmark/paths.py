@@ -70,7 +70,12 @@ PART = "-part-"
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes the files that processes which were killed have left half written in a folder. Nobody may be writing there."""
+    """Removes the files that processes which were killed have left half written in a folder. Nobody may be writing there.
+
+    A link is not followed: what lies where it leads is another's.
+    """
+    if folder.is_symlink():
+        return
     for part in folder.glob(f".*{PART}*"):
         part.unlink(missing_ok=True)
 

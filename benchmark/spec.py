@@ -171,9 +171,14 @@ class RunSpec:
         return {**vars(self), "dataset": dict(vars(self.dataset)), "recipe": dict(vars(self.recipe))}
 
     def key(self, *, code: str, noise: str, weights: str | None) -> str:
-        """16 hex digits: of the spec, the method's code, the noise artefact, the pretrained weights and the protocol."""
-        words = json.dumps([PROTOCOL, self.to_dict(), code, noise, weights], sort_keys=True)
-        return hashlib.sha256(words.encode()).hexdigest()[:16]
+        """See `key_of`; under the protocol of today."""
+        return key_of(self.to_dict(), code=code, noise=noise, weights=weights)
+
+    @property
+    def label(self) -> str:
+        """What tells the run from others of its sweep: `rul, symmetric 20 %, seed 0`."""
+        rate = "" if self.noise_rate is None else f" {self.noise_rate * 100:g} %"
+        return f"{self.method_label}, {self.noise_kind}{rate}, seed {self.seed}"
 
     @property
     def method_label(self) -> str:
@@ -184,3 +189,9 @@ class RunSpec:
     def options_label(self) -> str:
         """`beta=0.5,margin=0.1`."""
         return ",".join(f"{k}={v}" for k, v in self.options.items())
+
+
+def key_of(spec: Mapping[str, Any], *, code: str, noise: str, weights: str | None, protocol: int = PROTOCOL) -> str:
+    """16 hex digits: of a spec as plain data, the method's code, the noise artefact, the pretrained weights, the protocol."""
+    words = json.dumps([protocol, spec, code, noise, weights], sort_keys=True)
+    return hashlib.sha256(words.encode()).hexdigest()[:16]

@@ -72,6 +72,21 @@ def tiny_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def whole_folder(tiny_plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with three finished runs of two epochs and their tables; whoever spoils it takes a copy."""
+    from trainings import trained
+
+    from benchmark.report.formats import FORMATS
+    from benchmark.report.write import write_tables
+    from benchmark.store import Store
+
+    out = tmp_path_factory.mktemp("whole") / "out"
+    trained(out, tiny_plugin, methods=("ce", "scn", "dul"), epochs=2)
+    write_tables(Store(out), FORMATS)
+    return out
+
+
 def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str, str]:
     """Exit status, standard output and standard error of a command, in this process."""
     from benchmark import cli

@@ -110,13 +110,13 @@ def finished_sweep(
                     )
                 )
                 (root / "runs").mkdir(parents=True, exist_ok=True)
-                _finish(store, spec, key, prepared.data, given, rng, changes)
+                _finish(store, planned[-1], prepared.data, given, rng, changes)
     store.save_plan(planned)
     return store
 
 
-def _finish(store: Store, spec: Any, key: str, data: Data, given: Any, rng: Any, changes: dict[str, Any]) -> None:
-    K = len(data.classes)
+def _finish(store: Store, planned: PlannedRun, data: Data, given: Any, rng: Any, changes: dict[str, Any]) -> None:
+    K, spec = len(data.classes), planned.spec
     logits = (np.eye(K)[data.test.labels] * 1.5 + rng.normal(size=(TEST, K))).astype(np.float32)
     uncertainty = rng.random(TEST).astype(np.float32)
     arrays = {
@@ -132,7 +132,7 @@ def _finish(store: Store, spec: Any, key: str, data: Data, given: Any, rng: Any,
         "train_noise_score": rng.random(TRAIN // 2).astype(np.float32),
     }
     without = changes.get("without", ())
-    run = store.run(key)
+    run = store.run(planned.key)
     run.begin(spec, {"processor": "abacus", "device": "cpu", "threads": 1})
     columns = changes.get("history", ("test_accuracy", "wrong_label_fit"))
     run.save_history(
@@ -145,7 +145,8 @@ def _finish(store: Store, spec: Any, key: str, data: Data, given: Any, rng: Any,
         run.save_arrays("features", {"features": features, "index": index})
     scores = score_test(logits, uncertainty, data.test.labels, data.test.votes)
     seconds = 10.0 + spec.seed + 5 * (spec.method != "ce")
-    run.finish({"acc_last": accuracy(logits, data.test.labels), **scores, "networks": 1, "train_seconds": seconds})
+    metrics = {"acc_last": accuracy(logits, data.test.labels), **scores, "networks": 1, "train_seconds": seconds}
+    run.finish(metrics, planned.inputs)
 
 
 def only_group(store: Store) -> Group:

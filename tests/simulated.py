@@ -111,5 +111,5 @@ def stored(root: Path, runs: Sequence[Result], evidence: Known) -> Path:
         labels = evidence.labels(run)
         logits = np.eye(evidence.classes, dtype=np.float32)[(labels + ~evidence.rights[run.key]) % evidence.classes]
         folder.save_arrays("predictions", {"test_logits": logits, "test_reference": labels})
-        folder.finish(run.metrics)
+        folder.finish(run.metrics, run.inputs)
     return root

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from benchmark.contract import Backbone, Batch, Task
 from benchmark.spec import DatasetSpec, RunSpec, recipe
+from benchmark.store import Inputs
 
 SPEC = RunSpec(
     dataset=DatasetSpec("ferplus", 10_000, {"classes": 8}),
@@ -23,6 +24,8 @@ SPEC = RunSpec(
     precision="fp32",
     seed=3,
 )
+
+INPUTS = Inputs(code="c0de", noise_sha256="5ca1ab1e", weights_sha256=None, dataset_sha256="da7a", protocol=1, privilege=())
 
 
 def wave(*shape: int, f: float = 1.0, a: float = 1.0) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 from pydantic import TypeAdapter
 from stubs import SPEC
 
 from benchmark.contract import BadInput
-from benchmark.spec import DatasetSpec, RunSpec, recipe
+from benchmark.spec import PROTOCOL, DatasetSpec, RunSpec, key_of, recipe
 
 KEY = {"code": "c", "noise": "n", "weights": None}
 
@@ -27,8 +28,6 @@ def test_names_say_what_differs_from_the_defaults():
 
 
 def test_a_spec_survives_its_file():
-    import json
-
     assert TypeAdapter(RunSpec).validate_json(json.dumps(SPEC.to_dict())) == SPEC
 
 
@@ -64,6 +63,17 @@ FIELDS = {
 def test_the_key_covers_code_noise_and_weights(what):
     assert SPEC.key(**{**KEY, what: "other"}) != SPEC.key(**KEY)
     assert SPEC.key(**KEY) == SPEC.key(**KEY)
+
+
+def test_the_key_is_that_of_the_stored_spec_and_of_its_protocol():
+    stored = json.loads(json.dumps(SPEC.to_dict()))
+    assert key_of(stored, **KEY) == key_of(stored, **KEY, protocol=PROTOCOL) == SPEC.key(**KEY)
+    assert key_of(stored, **KEY, protocol=PROTOCOL + 1) != SPEC.key(**KEY)
+
+
+def test_a_run_is_called_by_what_tells_it_from_others_of_its_sweep():
+    assert SPEC.label == "scn[beta=0.5], symmetric 20 %, seed 3"
+    assert dataclasses.replace(SPEC, noise_rate=None, noise_kind="human").label == "scn[beta=0.5], human, seed 3"
 
 
 @pytest.mark.parametrize("text", ["", "faces@", "faces@0", "faces@many", "faces@1@2", "@10k"])

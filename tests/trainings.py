@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tomli_w
 import torch
 
 from benchmark.data import load
@@ -33,13 +34,18 @@ class Trained:
 
 
 def trained(out: Path, *plugins: Path, methods: Sequence[str], **changes: object) -> Trained:
-    """Runs of an epoch on `tiny`, of whose labels a fifth are wrong, unless other settings of a sweep are given."""
+    """Runs of an epoch on `tiny`, of whose labels a fifth are wrong, unless other settings of a sweep are given.
+
+    The folder is what `run` leaves, but for the tables.
+    """
     given = {"dataset": "tiny", "noise": (20,), "epochs": 1, "threads": 1, "precision": "fp32", "methods": tuple(methods)}
     sweep = checked_sweep({**given, **changes, "plugins": tuple(map(str, plugins))})
     planned, _ = plan_sweep(sweep, out, Settings(jobs=1, quiet=True, device="cpu"))
     store, runs, threads = Store(out), {}, torch.get_num_threads()
     for sha256, noise in planned.noises.items():
         store.save_noise(sha256, noise.to_bytes())
+    store.save_plan(planned.jobs)
+    store.save_sweep(tomli_w.dumps({"sweep": [planned.sweep.model_dump(exclude_none=True)]}))
     try:
         for job in planned.jobs:
             run = runs[job.spec.method] = store.run(job.key)

@@ -136,9 +136,9 @@ def _eight_bits(picture: Any) -> Any:
 
 
 @contextmanager
-def progress(what: str, count: int) -> Iterator[Callable[[], None]]:
-    """Gives what is called once an image; a bar on a terminal, where there are many."""
-    if count < 1000 or not sys.stderr.isatty():
+def progress(what: str, count: int, many: int = 1000) -> Iterator[Callable[[], None]]:
+    """Gives what is called once an image, or whatever is counted; a bar on a terminal, where there are `many`."""
+    if count < many or not sys.stderr.isatty():
         yield lambda: None
         return
     from rich.console import Console

@@ -13,6 +13,7 @@ from ..paths import need_writable, remove_parts, write_whole
 from ..spec import RunSpec
 from .files import as_json, read_json, read_text
 from .lock import Lock
+from .manifest import Inputs
 from .run import LOCK, RunFolder
 
 
@@ -36,6 +37,11 @@ class PlannedRun:
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {f.name: getattr(self, f.name) for f in fields(PlannedRun)} | {"spec": self.spec.to_dict()}
+
+    @property
+    def inputs(self) -> Inputs:
+        """What its key is made of besides the spec."""
+        return Inputs(**{f.name: getattr(self, f.name) for f in fields(Inputs)})
 
 
 RESULTS = ("results.csv", "table.md", "table.csv", "table.tex", "table.html")
@@ -85,7 +91,7 @@ class Store:
         except OSError as error:
             raise BadInput(f"{self.root} cannot be written ({error.strerror})") from None
         try:
-            for folder in (self.root, self.root / "noise", self.root / "figures"):
+            for folder in (self.root.resolve(), self.root / "noise", self.root / "figures"):
                 remove_parts(folder)
             yield
         finally:

@@ -17,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract.errors import BadInput
-from ..paths import remove_parts, write_whole
+from ..paths import PART, remove_parts, write_whole
 from ..record import ModelRecord
 from ..spec import RunSpec
 from .files import as_json, npz, read_json
 from .lock import Lock
+from .manifest import FORMAT, LARGE, MANIFEST, SMALL, Content, Inputs, Manifest
 
 LOCK = "lock.json"
+STACK = "stack"
+"""What a run's process is at just before it is ended; a part, so that it goes with all that is left half done."""
 ENDS = ("metrics.json", "failure.json")
 """By which a run has ended."""
 
@@ -105,10 +108,10 @@ class RunFolder:
 
     def model(self) -> tuple[bytes, ModelRecord]:
         """The trained model as stored, also where it was exported to. Raises BadInput, which says what is lacking."""
-        record, weights = self.path / "model.json", self.path / "model.safetensors"
-        if not record.is_file():
+        weights = self.path / "model.safetensors"
+        if not (self.path / "model.json").is_file():
             raise BadInput(f"{self.path}: {self._without_model()}")
-        found = read_json(record, ModelRecord)
+        found = self.record()
         try:
             content = weights.read_bytes()
         except OSError as error:
@@ -116,6 +119,10 @@ class RunFolder:
         if hashlib.sha256(content).hexdigest() != found.weights_sha256:
             raise BadInput(f"{weights} is damaged, or of another model: its sha256 is not the one in model.json")
         return content, found
+
+    def record(self) -> ModelRecord:
+        """model.json, without the weights. Raises BadInput."""
+        return read_json(self.path / "model.json", ModelRecord)
 
     def _without_model(self) -> str:
         if not self.path.is_dir():
@@ -132,9 +139,13 @@ class RunFolder:
             return f"the run is not finished ({self.status})"
         return "there is no model in it (no model.json)"
 
-    def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Declares the run finished; the checkpoint has served."""
-        self._write("metrics.json", as_json(metrics))
+    def finish(self, metrics: Mapping[str, Any], inputs: Inputs) -> None:
+        """Vouches for the run's files, then declares it finished; the checkpoint has served."""
+        content = as_json(metrics)
+        files = {name: self._content(name) for name in (*SMALL, *LARGE) if (self.path / name).is_file()}
+        manifest = Manifest(FORMAT, inputs, files | {"metrics.json": Content.of(content)})
+        self._write(MANIFEST, as_json(manifest.to_dict()))
+        self._write("metrics.json", content)
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def fail(self, reason: str, details: str) -> None:
@@ -164,9 +175,22 @@ class RunFolder:
         if self.status in ("finished", "failed"):
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
+    @property
+    def stack(self) -> Path:
+        """Where that is written."""
+        return self.path / f".{STACK}{PART}"
+
     def _write(self, name: str, content: bytes) -> None:
         self.make()
         write_whole(self.path / name, content, anew=False)
+
+    def _content(self, name: str) -> Content:
+        with (self.path / name).open("rb") as file:
+            return Content.read(file)
+
+    def manifest(self) -> Manifest:
+        """manifest.json of a finished run. Raises BadInput where it is missing or damaged."""
+        return read_json(self.path / MANIFEST, Manifest)
 
     def metrics(self) -> dict[str, float | None]:
         """metrics.json of a finished run."""
@@ -237,7 +261,7 @@ class RunFolder:
         if not {"epoch", "epochs"} <= columns.keys():
             raise BadInput(f"{damaged} there are no epochs in it")
         expected = columns["epochs"][-1] if finished else len(rows)
-        if not np.array_equal(columns["epoch"], 1 + np.arange(expected)):
+        if len(rows) != expected or not np.array_equal(columns["epoch"], 1 + np.arange(len(rows))):
             raise BadInput(f"{damaged} it holds {len(rows)} epochs, and not each of {expected:g} once")
         return columns
 

@@ -111,7 +111,7 @@ def _attempt(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     content = weights_of(trainer)
     record = record_of(job, ready.data, ready.noise, ready.sets.train, ready.card, machine, content, metrics)
     folder.save_model(content, record)
-    folder.finish(metrics)  # last, because it declares the run finished
+    folder.finish(metrics, job.inputs)  # last, because it declares the run finished
     return 0
 
 

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 def run_label(job: Job) -> str:
     """`rul, symmetric 20 %, seed 0`."""
-    spec = job.spec
-    rate = "" if spec.noise_rate is None else f" {spec.noise_rate * 100:g} %"
-    return f"{spec.method_label}, {spec.noise_kind}{rate}, seed {spec.seed}"
+    return job.spec.label
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..contract.errors import told
-from ..paths import PART
 from ..store import RunFolder, Store
 from .plan import Job
 
@@ -77,22 +76,18 @@ def _watched(folder: RunFolder, timeout: float | None) -> Iterator[None]:
     if timeout is None:
         yield
         return
-    with _stack_file(folder).open("w") as file:
+    with folder.stack.open("w") as file:
         faulthandler.dump_traceback_later(timeout * 0.98, file=file)  # not held up by what keeps Python's own threads waiting
         try:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-            _stack_file(folder).unlink(missing_ok=True)
-
-
-def _stack_file(folder: RunFolder) -> Path:
-    return folder.path / f".stack{PART}"  # removed with all that is left half done
+            folder.stack.unlink(missing_ok=True)
 
 
 def stack_of(folder: RunFolder) -> str:
     """What a run's process was at just before it was ended for taking too long; empty where that was not watched."""
     try:
-        return _stack_file(folder).read_text(encoding="utf-8", errors="replace")
+        return folder.stack.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

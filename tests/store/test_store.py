@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from stubs import SPEC
+from stubs import INPUTS, SPEC
 
 from benchmark.contract import BadInput
 from benchmark.paths import write_whole
@@ -42,15 +43,62 @@ def test_a_runs_status_follows_its_files(tmp_path: Path):
     run.begin(SPEC, {})
     run.save_checkpoint(b"state")
     metrics = {"acc_last": 1.0, "train_seconds": 2.0, "ece": None}
-    run.finish(metrics)
+    run.finish(metrics, INPUTS)
     assert (run.status, run.checkpoint(), run.metrics()) == ("finished", None, metrics)
     run.discard()
     assert run.status == "missing"
 
 
+def test_a_finished_run_vouches_for_each_of_its_files_and_says_what_it_hangs_on(tmp_path: Path):
+    run = run_of(tmp_path, "k")
+    run.begin(SPEC, {"torch": "2"})
+    run.save_checkpoint(b"state")
+    run.save_history([{"epoch": 1, "epochs": 1}])
+    run.save_arrays("predictions", {"test_logits": np.eye(3), "test_reference": np.arange(3)})
+    run.finish({"acc_last": 100.0, "train_seconds": 1.0}, INPUTS)
+    manifest = run.manifest()
+    assert manifest.inputs == INPUTS
+    assert {name: (content.size, content.sha256) for name, content in manifest.files.items()} == {
+        name: (len(content := (run.path / name).read_bytes()), hashlib.sha256(content).hexdigest())
+        for name in ("spec.json", "environment.json", "history.csv", "predictions.npz", "metrics.json")
+    }
+    run.test_right()  # made when it is asked for, and not vouched for
+    assert {path.name for path in run.path.iterdir()} == {*manifest.files, "manifest.json", "test_right.npy"}
+
+
+def test_the_manifest_is_there_before_a_run_counts_as_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = run_of(tmp_path, "k")
+    run.begin(SPEC, {})
+
+    def killed(path: Path, content: bytes, **how: object) -> None:
+        if path.name == "metrics.json":
+            raise KeyboardInterrupt
+        write_whole(path, content, **how)
+
+    monkeypatch.setattr("benchmark.store.run.write_whole", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.finish({"acc_last": 1.0, "train_seconds": 1.0}, INPUTS)
+    assert (run.status, run.manifest().inputs) == ("started", INPUTS)
+    monkeypatch.undo()
+    run.save_history([{"epoch": 1, "epochs": 1}])  # it goes on, and vouches for what it is then
+    run.finish({"acc_last": 2.0, "train_seconds": 1.0}, INPUTS)
+    assert run.status == "finished"
+    assert "history.csv" in run.manifest().files
+    assert run.manifest().files["metrics.json"].size == (run.path / "metrics.json").stat().st_size
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path):
+    run = run_of(tmp_path, "k")
+    run.finish({}, INPUTS)
+    for text in ("", "[]", '{"inputs": {}, "files": {}}'):
+        (run.path / "manifest.json").write_text(text)
+        with pytest.raises(BadInput, match=r"manifest\.json is damaged"):
+            run.manifest()
+
+
 def test_damaged_metrics_are_named(tmp_path: Path):
     run = run_of(tmp_path, "k")
-    run.finish({})
+    run.finish({}, INPUTS)
     for text in ("{", '{"acc_last": 1.0}', '{"acc_last": NaN, "train_seconds": 1}', '{"acc_last": 1e400, "train_seconds": 1}'):
         (run.path / "metrics.json").write_text(text)
         with pytest.raises(BadInput, match=r"metrics\.json is damaged"):
@@ -60,7 +108,7 @@ def test_damaged_metrics_are_named(tmp_path: Path):
 def test_a_damaged_history_is_named(tmp_path: Path):
     run = run_of(tmp_path, "k")
     run.begin(SPEC, {})
-    run.finish({})
+    run.finish({}, INPUTS)
     unlike = (b"a,b\n", b"a,b\n1,2\n", b"epoch,epochs\n", b"epoch,epochs\n1,3\n3,3\n")
     for content in (b"epoch,loss\n1,x\n", b"\xff\xfe\x00", *unlike):
         (run.path / "history.csv").write_bytes(content)
@@ -72,7 +120,7 @@ def finished(tmp_path: Path, **arrays: object) -> RunFolder:
     run = run_of(tmp_path, "k")
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     run.save_arrays("predictions", {"test_logits": logits, "test_reference": np.array([0, 1, 0, 2]), **arrays})
-    run.finish({"acc_last": 50.0, "train_seconds": 1.0})
+    run.finish({"acc_last": 50.0, "train_seconds": 1.0}, INPUTS)
     return run
 
 
@@ -162,7 +210,7 @@ def test_a_history_is_read_as_numbers(tmp_path: Path):
     assert history["epoch"].tolist() == [1, 2]
     assert history["loss"][0] == 0.5
     assert np.isnan(history["loss"][1])
-    run.finish({})
+    run.finish({}, INPUTS)
     with pytest.raises(BadInput, match=r"history\.csv is damaged: it holds 2 epochs, and not each of 3 once"):
         run.history()
 

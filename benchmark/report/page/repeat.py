@@ -34,7 +34,7 @@ def repeat_command(sweeps: Sequence[Entry], spec: RunSpec, key: str, environment
 
     `environment`: as it was recorded, or nothing where the run has not begun.
     """
-    matching = [entry for entry in sweeps if _has(entry, spec)]
+    matching = [entry for entry in sweeps if has_run(entry, spec)]
     if not matching:
         return None
     # Sweeps may differ in options only, or in whether a recipe's epochs were said.
@@ -66,7 +66,7 @@ def repeat_command(sweeps: Sequence[Entry], spec: RunSpec, key: str, environment
     return shlex.join(["python", "-m", "benchmark", "run", *given, *more, "--out", f"repeat-{key}"])
 
 
-def _has(entry: Entry, spec: RunSpec) -> bool:
+def has_run(entry: Entry, spec: RunSpec) -> bool:
     """Whether a sweep may have brought a run: whatever of it the entry says is the run's."""
     try:
         dataset = DatasetSpec.parse(entry["dataset"], {}, entry.get("imbalance"))
@@ -88,7 +88,7 @@ def _has(entry: Entry, spec: RunSpec) -> bool:
             and abs(entry.get("validation", 0) / 100 - spec.validation) < 1e-9
             and (entry.get("pretrained") is None) == (spec.pretrained is None)
         )
-    except (KeyError, TypeError, BadInput):  # a sweep.toml that somebody edited
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, BadInput):  # a sweep.toml that somebody edited
         return False
 
 
