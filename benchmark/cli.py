@@ -15,7 +15,9 @@ from .commands.noise import noise_export, noise_import, noise_make, noise_show
 from .commands.report import report
 from .commands.reproduce import reproduce
 from .commands.run import run, table
+from .commands.terminal import plain_output
 from .contract.errors import BadInput
+from .contract.text import one_line
 
 
 def _group(about: str) -> typer.Typer:
@@ -62,7 +64,8 @@ _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]  # click's own, wh
 def main() -> None:
     """The console script. Bad input ends in one line on standard error and exit status 2."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        with plain_output():
+            sys.exit(app(standalone_mode=False) or 0)
     except BadInput as error:
         _complain(str(error))
     except _CLICK_ERROR as error:
@@ -78,5 +81,4 @@ def main() -> None:
 
 def _complain(message: str) -> None:
     """One line, whatever a user's names hold."""
-    line = " ".join(message.split())
-    print("error:", "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line), file=sys.stderr)
+    print("error:", one_line(message), file=sys.stderr)
