@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from .contract.config import changed_options
 from .contract.dataset import Data, Dataset, Split
 from .contract.errors import BadInput, told
+from .contract.text import NAME, has_controls, written
 from .fingerprint import code_fingerprint
 from .noise import ASYMMETRIC, EXACT, HUMAN
 from .paths import write_whole
@@ -73,8 +74,10 @@ def prepare(dataset: Dataset) -> Path:
 
 
 def caches(name: str) -> list[Path]:
-    """Every cache of a dataset that this version can read, found without its plugin."""
-    found = []
+    """Every cache of a dataset that this version can read, found without its plugin; none of what no dataset can be called."""
+    found: list[Path] = []
+    if not NAME.fullmatch(name):
+        return found
     for meta in sorted(cache_root().glob(f"{glob.escape(name)}-*/meta.json")):
         with suppress(OSError, ValueError, AttributeError):
             if json.loads(meta.read_text(encoding="utf-8")).get("format") == FORMAT:
@@ -248,6 +251,8 @@ def _check(name: str, data: Data) -> None:
     K = len(data.classes)
     if K < 2:
         raise BadInput(f"{name}: it has {K} classes; wanted at least two")
+    if bad := next((c for c in data.classes if not isinstance(c, str) or has_controls(c)), None):
+        raise BadInput(f"{name}: one of its classes is called {written(bad)}; wanted text without control characters")
     for which, split in (("training", data.train), ("test", data.test)):
         if split.images.dtype != np.uint8 or split.images.ndim != 4 or split.images.shape[-1] not in (1, 3):
             found = f"{split.images.dtype} {split.images.shape}"

@@ -16,8 +16,9 @@ from .commands.noise import noise_export, noise_import, noise_make, noise_show
 from .commands.report import report
 from .commands.reproduce import reproduce
 from .commands.run import run, table
+from .commands.terminal import plain_output
 from .contract.errors import BadInput
-from .words import printable
+from .contract.text import one_line
 
 
 def _group(about: str) -> typer.Typer:
@@ -65,7 +66,8 @@ _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]  # click's own, wh
 def main() -> None:
     """The console script. Bad input ends in one line on standard error and exit status 2."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        with plain_output():
+            sys.exit(app(standalone_mode=False) or 0)
     except BadInput as error:
         _complain(str(error))
     except _CLICK_ERROR as error:
@@ -81,4 +83,4 @@ def main() -> None:
 
 def _complain(message: str) -> None:
     """One line, whatever a user's names hold."""
-    print("error:", printable(" ".join(message.split())), file=sys.stderr)
+    print("error:", one_line(message), file=sys.stderr)

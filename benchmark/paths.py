@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from .contract.errors import BadInput
+from .contract.text import cut, has_controls
 
 
 def whole_path(what: str, text: str, base: Path | None = None) -> Path:
     """The absolute path that `text` means below `base` (the working folder); there need be nothing at it. Raises BadInput."""
-    if not text.isprintable():
+    if has_controls(text):
         raise BadInput(f"{what} {text}: wanted a path of printable characters")
     if not text:
         raise BadInput(f"{what}: got an empty name where a path was wanted")
@@ -20,8 +22,18 @@ def whole_path(what: str, text: str, base: Path | None = None) -> Path:
         path.exists()
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise BadInput(f"{what} {text if len(text) < 80 else text[:80] + '…'}: {reason}") from None
+        raise BadInput(f"{what} {cut(text)}: {reason}") from None
     return path
+
+
+def file_name(text: str) -> str:
+    """A name for a file or folder made of any text, which leads nowhere else: `a/b:c@1k` is `a-b-c@1k`."""
+    return re.sub(r"[^\w.@-]", "-", text)
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a text names something right in a folder, here and on Windows."""
+    return text not in ("", ".", "..") and not re.search(r"[/\\:\x00]", text)
 
 
 def need_writable(what: str, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -12,6 +13,10 @@ FORMAT: Literal[1] = 1
 """Of model.json; raised when what stands in it changes its meaning."""
 HEADLINE = ("acc_last", "macro_acc", "nll", "ece", "error_auroc")
 """What a model says of its test: of all metrics, those that the choice of a model needs first."""
+LARGEST_SIDE = 4096
+"""Pixels of an image's side; a model is tried on such an image when it is built."""
+MOST_SAMPLES = 100_000_000
+"""Training images; some methods keep numbers of each."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,10 @@ class ModelRecord:
     def __post_init__(self) -> None:
         C, H, W = self.image_shape
         K = len(self.classes)
-        if not (C in (1, 3) and min(H, W) >= 1 and len(self.mean) == len(self.std) == C and min(self.std) > 0):
+        whole = len(self.mean) == len(self.std) == C and all(map(math.isfinite, (*self.mean, *self.std))) and min(self.std) > 0
+        if not (C in (1, 3) and min(H, W) >= 1 and max(H, W, self.side or 1) <= LARGEST_SIDE and whole):
             raise ValueError(f"images {self.image_shape} with mean {self.mean} and deviation {self.std}")
-        if K < 2 or self.num_samples < 1:
+        if K < 2 or not 1 <= self.num_samples <= MOST_SAMPLES:
             raise ValueError(f"{K} classes and {self.num_samples} training images")
         if self.transition is not None and [len(row) for row in self.transition] != [K] * K:
             raise ValueError(f"a transition matrix that is not {K} x {K}")

@@ -8,7 +8,8 @@ from pathlib import Path
 from string import Template
 
 from .contract.errors import BadInput
-from .contract.registry import NAME, load_plugins
+from .contract.registry import load_plugins
+from .contract.text import NAME
 from .paths import write_whole
 
 

@@ -18,6 +18,8 @@ PROTOCOL = 1
 
 NAMED_WEIGHTS = ("imagenet", "dlib-face")
 """Pretrained weights that have a name; all others are in files."""
+MOST_SEEDS = 10_000
+"""Of a sweep."""
 
 
 @dataclass(frozen=True)

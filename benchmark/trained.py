@@ -19,7 +19,7 @@ from torch import Tensor
 from .contract.config import checked_options
 from .contract.errors import BadInput, told
 from .contract.files import files_below, is_image
-from .contract.images import decode_one, progress
+from .contract.images import decode_one, progress, without_warnings
 from .contract.method import Method
 from .contract.registry import load_plugins
 from .fingerprint import code_fingerprint
@@ -91,7 +91,7 @@ class TrainedModel:
         if H != W:
             raise BadInput(f"the model's images are {H}x{W}, which files are not brought to; wanted an array of such images")
         # Threads are enough: PIL decodes without the interpreter lock.
-        with ThreadPoolExecutor(os.cpu_count()) as pool, progress("predicting", len(paths)) as advance:
+        with without_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool, progress("predicting", len(paths)) as advance:
             for start in range(0, len(paths), size):
                 images = np.empty((len(paths[start : start + size]), H, W, C), np.uint8)
                 for k, image in enumerate(pool.map(lambda path: decode_one(path, H, C), paths[start : start + size])):

@@ -12,6 +12,7 @@ import numpy as np
 from benchmark.contract import BadInput, Box
 from benchmark.contract.files import files_below, folders_in, images_below
 from benchmark.contract.images import is_file
+from benchmark.contract.text import one_line
 
 from ._listed import TEST, TRAIN, Row, whole
 from ._table import below, table_rows
@@ -143,5 +144,5 @@ def label_of(file: Path) -> tuple[int | None, str]:
         value = np.load(file, allow_pickle=False)
         text = str(value.item())
     except Exception as error:  # whatever numpy raises over a file that is not its own
-        return None, f"it cannot be read as one label: {' '.join(str(error).split())}"
+        return None, f"it cannot be read as one label: {one_line(str(error))}"
     return whole(text.removesuffix(".0")), ""

@@ -14,13 +14,20 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from benchmark.contract import BadInput
+from benchmark.contract.text import cut, one_line
+
+MOST = 1_000_000
+"""Files and folders: Tiny ImageNet has 120,000."""
+LARGEST = 2**34
+"""Bytes, unpacked."""
 
 
 def unpack(archive: Path, into: Path) -> list[Path]:
     """Unpacks a zip or tar archive, compressed or not, into a folder; gives the files and folders that are new in it.
 
-    Raises BadInput, with nothing unpacked, for an archive that is damaged, encrypted or too large for the disk, for a member
-    that is a link or a device or whose name leads out of the folder, and where a file of the archive would replace another.
+    Raises BadInput, with nothing unpacked, for an archive that is damaged, encrypted or larger than `MOST`, `LARGEST` or the
+    disk, for a member that is a link or a device or whose name leads out of the folder, and where a file of the archive would
+    replace another.
     """
     try:
         into.mkdir(parents=True, exist_ok=True)
@@ -34,8 +41,7 @@ def unpack(archive: Path, into: Path) -> list[Path]:
     except BadInput:
         raise
     except Exception as error:  # what zlib, lzma, zipfile, tarfile and the disk raise has no common base
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{archive} cannot be unpacked: {reason}") from None
+        raise BadInput(f"{archive} cannot be unpacked: {one_line(str(error)) or type(error).__name__}") from None
     return [into / name for name in names]
 
 
@@ -44,9 +50,9 @@ def _extract(archive: Path, into: Path) -> None:
         raise BadInput(f"{archive} is missing")
     if tarfile.is_tarfile(archive):  # first: a tar that ends with a zip would pass for one
         with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-            _check(archive, into, ((m.name, m.size, not (m.isreg() or m.isdir())) for m in members))
-            tar.extractall(into, members, filter="data")
+            # Each is checked before the next is looked for: to skip a large one, all of it has to be decompressed.
+            _check(archive, into, ((m.name, m.size, not (m.isreg() or m.isdir())) for m in tar))
+            tar.extractall(into, tar.getmembers(), filter="data")
     elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             infos = zipped.infolist()
@@ -58,15 +64,18 @@ def _extract(archive: Path, into: Path) -> None:
 
 def _check(archive: Path, into: Path, members: Iterable[tuple[str, int, bool]]) -> None:
     """Raises BadInput where a member (name, size in bytes, whether it is no plain file or folder) may not be unpacked."""
-    total = 0
-    for name, size, special in members:
+    total, most = 0, min(LARGEST, free := shutil.disk_usage(into).free)
+    for count, (name, size, special) in enumerate(members, 1):
         if special:
-            raise BadInput(f"{archive}: '{name}' in it is a link or a device; wanted plain files and folders")
+            raise BadInput(f"{archive}: '{cut(name)}' in it is a link or a device; wanted plain files and folders")
         if leads_out(name):
-            raise BadInput(f"{archive}: '{name}' in it would lie outside the folder that it is unpacked into")
+            raise BadInput(f"{archive}: '{cut(name)}' in it would lie outside the folder that it is unpacked into")
         total += size
-    if total > (free := shutil.disk_usage(into).free):
-        raise BadInput(f"{archive}: it needs {total:,} bytes, and the disk of {into.parent} has {free:,} left")
+        if total > most:
+            room = f"the disk of {into.parent} has {free:,} left" if most == free else f"wanted at most {LARGEST:,}"
+            raise BadInput(f"{archive}: it needs {total:,} bytes or more, and {room}")
+        if count > MOST:
+            raise BadInput(f"{archive}: it has more than {MOST:,} files and folders")
 
 
 def leads_out(name: str) -> bool:

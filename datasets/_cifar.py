@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import BadInput, Data, Dataset, Finding, Split
+from benchmark.contract.text import cut
 
 from ._download import Remote, fetch_what_can_be_done_without, unpack_first
 from ._listed import need_any, needed
@@ -206,7 +207,7 @@ def read_cifar_n(file: Path, labels: Labels, kinds: Mapping[str, str], num_class
     arrays = load_arrays(file)
     for name in ("clean_label", *kinds.values()):
         if name not in arrays:
-            raise BadInput(f"{file}: wanted an array '{name}'; found {', '.join(arrays) or 'none'}")
+            raise BadInput(f"{file}: wanted an array '{name}'; found {cut(', '.join(arrays)) or 'none'}")
         if arrays[name].shape != labels.shape:
             raise BadInput(f"{file}: wanted {len(labels)} labels in '{name}', one per image; found shape {arrays[name].shape}")
         check_range(file, name, arrays[name], num_classes)

@@ -18,6 +18,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from benchmark.contract import BadInput
+from benchmark.contract.text import one_line
 
 from ._archives import unpack
 
@@ -26,6 +27,8 @@ ATTEMPTS = 3
 TIMEOUT = 30.0
 """Seconds without an answer."""
 BLOCK = 1 << 20
+LARGEST = 2**30
+"""Bytes of a file; what is published has a quarter of it at most."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def _from_mirror(url: str, remote: Remote, file: BinaryIO) -> str:
             file.truncate(0)
             reason = f"it is not the published file (sha256 {remote.sha256})"
         except HTTPError as error:
-            reason = f"{error.code} {error.reason}"
+            reason = one_line(f"{error.code} {error.reason}")
             if error.code == 416:  # there is more of the unfinished file than of the whole one
                 file.truncate(0)
             elif error.code < 500:
@@ -123,7 +126,7 @@ def _from_mirror(url: str, remote: Remote, file: BinaryIO) -> str:
         except (HTTPException, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.filename is not None:
                 raise
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = one_line(str(error)) or type(error).__name__
     return reason
 
 
@@ -141,6 +144,10 @@ def _get(url: str, file: BinaryIO, name: str) -> None:
         wanted = have + int(length) if length.isdecimal() else None
         with _progress(name, have, wanted) as advance:
             while block := answer.read(BLOCK):
+                have += len(block)
+                if have > LARGEST:
+                    file.truncate(0)
+                    raise OSError(f"more came than {LARGEST:,} bytes")
                 file.write(block)
                 advance(len(block))
         file.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import BadInput
+from benchmark.contract.errors import told
 
+LARGEST = 2**26
+"""Bytes of a pickle, unpacked: CIFAR-10N's has a thirtieth of it."""
 _CODES = {f"{sign}{size}" for sign in "iu" for size in (1, 2, 4, 8)}
 
 
@@ -84,9 +88,20 @@ def load_arrays(file: Path) -> dict[str, NDArray[np.int64]]:
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            (member,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-            loaded = _ArrayUnpickler(io.BytesIO(archive.read(member))).load()
+            (member,) = (member for member in archive.infolist() if member.filename.endswith("/data.pkl"))
+            if member.file_size > LARGEST:
+                raise pickle.UnpicklingError(f"it is larger than {LARGEST:,} bytes")
+            content = archive.read(member)
+        _check_places(content)
+        loaded = _ArrayUnpickler(io.BytesIO(content)).load()
         return {str(name): _as_array(value) for name, value in loaded.items()}
     except Exception as error:  # a damaged or hostile pickle can raise nearly anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = told(error)
         raise BadInput(f"{file}: wanted a dictionary of integer arrays as torch.save writes it; {reason}") from None
+
+
+def _check_places(content: bytes) -> None:
+    """Raises UnpicklingError for a pickle that keeps things in places beyond its length: Python makes room for all before."""
+    for operation, place, _ in pickletools.genops(content):
+        if operation.name.endswith("PUT") and isinstance(place, int) and place > max(255, len(content)):
+            raise pickle.UnpicklingError(f"it has {len(content)} bytes, and a place number {place}")

@@ -23,11 +23,12 @@ from pydantic import Field
 
 from benchmark.contract import BadInput, Card
 from benchmark.contract.images import is_file
+from benchmark.contract.text import has_controls
 
 from ._listed import TEST, TRAIN, Row, needed, whole
 from ._table import below, table_rows
 from .folder import Config as FolderConfig
-from .folder import Folder, checked_classes, controls, held_out_of
+from .folder import Folder, checked_classes, held_out_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Csv(Folder):
     def _table(self) -> list[tuple[str, dict[str, str], str]]:
         """Each row: where it is, its fields by column, and what is wrong with it, if anything."""
         table = [
-            (where, row, fault or ("its label has a control character in it" if controls(row["label"]) else ""))
+            (where, row, fault or ("its label has a control character in it" if has_controls(row["label"]) else ""))
             for where, row, fault in table_rows(self._file, ("path", "label"))
         ]
         if not table:

@@ -26,6 +26,7 @@ from pydantic import Field
 from benchmark.contract import BadInput, Card
 from benchmark.contract.files import files_below, folders_in, header, is_image, leads_up
 from benchmark.contract.images import without_warnings
+from benchmark.contract.text import has_controls
 
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
 
@@ -159,7 +160,7 @@ def headers(paths: Iterable[Path]) -> Iterator[tuple[tuple[int, int], str]]:
 def checked_classes(where: str, names: Iterable[str], wanted: str) -> tuple[str, ...]:
     """The names of classes in order. Raises BadInput for fewer than two, and for names that cannot be told apart by sight."""
     classes = tuple(sorted(names))
-    if bad := next(filter(controls, classes), None):
+    if bad := next(filter(has_controls, classes), None):
         raise BadInput(f"{where}: the class {bad!a} has a control character in its name")
     if len(classes) < 2:
         raise BadInput(f"{where}: it has {len(classes)} classes; wanted at least two, and {wanted}")
@@ -168,11 +169,6 @@ def checked_classes(where: str, names: Iterable[str], wanted: str) -> tuple[str,
         if (other := spelt.setdefault(name.casefold(), name)) != name:
             raise BadInput(f"{where}: the classes '{other}' and '{name}' differ in case alone; wanted one spelling")
     return classes
-
-
-def controls(text: str) -> bool:
-    """Whether a text has control characters in it, which nobody sees."""
-    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def held_out_of(paths: Sequence[Path], root: Path, percent: float) -> set[Path]:

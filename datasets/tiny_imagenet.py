@@ -14,6 +14,7 @@ Classes are in the order of their ids, and training images in the order of their
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import ClassVar
 from benchmark.contract import BadInput, Card, Finding
 from benchmark.contract.files import images_below, text_of
 from benchmark.contract.images import exists
+from benchmark.contract.text import cut
 
 from ._download import Remote, unpack_first
 from ._listed import TEST, TRAIN, ListedDataset, Row, needed
@@ -87,7 +89,7 @@ class TinyImageNet(ListedDataset):
         for number, line in enumerate(lines_of(file), 1):
             where = f"{file}, line {number}"
             name, *rest = line.split("\t")
-            if not rest or Path(name).name != name:
+            if not rest or not re.fullmatch(r"val_[0-9]+\.JPEG", name):
                 raise BadInput(f"{where}: '{line[:60]}'; wanted an image's name and its class's id; is the file truncated?")
             yield Row(TEST, file.parent / "images" / name, labels.get(rest[0]), where)
 
@@ -128,6 +130,8 @@ class TinyImageNet(ListedDataset):
         """The ids of the classes, in the order of the labels."""
         file = self.lists()[0]
         wnids = sorted(set(lines_of(file)))
+        if bad := next((wnid for wnid in wnids if not re.fullmatch("n[0-9]{8}", wnid)), None):  # it names a folder
+            raise BadInput(f"{file}: '{cut(bad)}' in it is no id of WordNet, such as n01443537")
         if len(wnids) != self.num_classes:
             raise BadInput(f"{file}: wanted {self.num_classes} ids, one a line; found {len(wnids)}")
         return wnids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def finished_sweep(
                     recipe=recipe("common", EPOCHS),
                     seed=seed,
                 )
-                key = f"{method.replace(':', '-')}-{header.kind}-{rate}-{seed}"
+                key = re.sub(r"[/:\\]", "-", f"{method}-{header.kind}-{rate}-{seed}")
                 planned.append(
                     PlannedRun(
                         spec=spec,

@@ -262,6 +262,7 @@ BAD = {
     "a shard out of range": (["--shard", "3/2"], "K from 1 to N"),
     "an option without a value": (["--set", "ce"], "wanted NAME.OPTION=VALUE"),
     "an unknown option": (["--methods", "scn", "--set", "scn.betta=0.5"], "did you mean 'beta'?"),
+    "an option with an escape": (["--dataset", "csv", "--set", "csv.file=\x1b[2J"], "wanted no control characters"),
     "an option of the wrong type": (["--methods", "scn", "--set", "scn.beta=high"], "scn.beta"),
     "an option of an absent method": (["--set", "rul.dim=8"], "'rul' is not part of this sweep"),
     "a plugin that is not there": (["--plugin", "nowhere.py"], "there is no such file"),
@@ -314,6 +315,11 @@ BAD_FILES = {
     "a plugin with a taken name": ("--plugin", "p.py", TWIN, "two methods have this name"),
     "a config that is not TOML": ("--config", "c.toml", "dataset = ", "it is not TOML"),
     "a config with an unknown key": ("--config", "c.toml", "methds = ['ce']", "did you mean 'methods'?"),
+    "a config of too many digits": ("--config", "c.toml", "epochs = " + "9" * 5000, "it is not TOML"),
+    "a config beyond 64 bits": ("--config", "c.toml", "epochs = 0x" + "f" * 5000, "more than 64 bits"),
+    "a config with a number for names": ("--config", "c.toml", "noise_files = 3", "noise_files: got 3"),
+    "a config with tables for paths": ("--config", "c.toml", "noise_files = [{a = 1}]", "noise_files: got {'a': 1}"),
+    "a config of too many sweeps": ("--config", "c.toml", "[[sweep]]\n" * 1001, "it has 1,001 sweeps; wanted at most 1,000"),
     "a config that is a number": ("--config", "c.toml", "options = 3", "wanted tables of options"),
     "a config of numbers": ("--config", "c.toml", "[options]\nscn = 3", "wanted tables of options"),
     "a config deeper than all measure": ("--config", "c.toml", "a = " + "[" * 20000, "it is not TOML"),
@@ -351,6 +357,25 @@ def test_bad_files_end_in_one_line_status_2_and_nothing_written(call, tiny_plugi
     assert len(err.strip().splitlines()) == 1
     assert shown == ""
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_file_says_wrongly_does_not_matter_where_the_command_line_says_it(call, tiny_plugin, tmp_path):
+    words = ("--plugin", tiny_plugin, "--dataset", "tiny", "--methods", "ce", "--out", tmp_path / "o", "--dry-run", "--json")
+    for text in ("methods = 3", "methods = [[1]]", "dataset = 3"):
+        status, out, _ = call("run", "--config", written(tmp_path, "c.toml", text), "--noise", "20", *words)
+        assert (status, [row["run"] for row in json.loads(out)]) == (0, ["ce, symmetric 20 %, seed 0"])
+
+
+@pytest.mark.parametrize("words", [("--noise-kind", "human-../../../x"), ("--dataset", "../../x"), ("--dataset", "/x")])
+def test_no_name_leads_out_of_the_usual_folder(call, tiny_plugin, tmp_path, monkeypatch, words):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    asked: list[Path] = []
+    monkeypatch.setattr("benchmark.store.folder.need_writable", lambda _, folder: asked.append(folder.absolute()))
+    rest = () if "--dataset" in words else ("--dataset", "tiny")
+    status, _, err = call("run", "--plugin", tiny_plugin, "--methods", "ce", *rest, *words)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert [folder.parent for folder in asked] == [tmp_path / "here" / "results"]
 
 
 def test_links_that_lead_nowhere_are_named_in_one_line(call, tiny_plugin, tmp_path):

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import typer
 
 from ..contract.errors import BadInput
+from ..contract.text import CONTROLS
 from ..paths import whole_path
-from ..spec import NAMED_WEIGHTS
+from ..spec import MOST_SEEDS, NAMED_WEIGHTS
 
 T = TypeVar("T")
-MOST_SEEDS = 10_000
 
 
 def whole_number(text: str) -> int:
@@ -74,7 +74,10 @@ def merged(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     rates and files of another noise.
     """
     entry, methods = dict(entry), given.get("methods", ["all"])
-    left = set() if "all" in methods else set(entry.get("methods", ())) - set(methods)
+    earlier = entry.get("methods")
+    left: set[str] = set()
+    if "all" not in methods and isinstance(earlier, list):  # what is none is refused where the sweep is checked
+        left = {name for name in earlier if isinstance(name, str)} - set(methods)
     if "dataset" in given:
         left |= {str(entry.get("dataset", "")).partition("@")[0]} - {given["dataset"].partition("@")[0]}
     if "noise_kind" in given and given["noise_kind"] != entry.get("noise_kind"):
@@ -141,4 +144,5 @@ def shard_of(text: str) -> tuple[int, int]:
 
 def as_json_text(rows: Any) -> str:
     """What --json prints."""
-    return json.dumps(rows, indent=2, ensure_ascii=False)
+    text = json.dumps(rows, indent=2, ensure_ascii=False)
+    return CONTROLS.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)

@@ -13,6 +13,7 @@ from typer import Option
 
 from ..contract.errors import BadInput, told
 from .arguments import as_json_text, path_of, set_options
+from .terminal import tell
 
 if TYPE_CHECKING:
     from ..contract.dataset import Dataset
@@ -32,11 +33,11 @@ def data_prepare(name: Name, data_root: Root = None, set_: Set = None, plugin: P
 
     spec, dataset = dataset_at(name, data_root, set_, plugin)
     for line in dataset.download():
-        print(line, file=sys.stderr)
+        tell(line)
     folder = prepare(dataset)
     prepared = load(folder, spec)
     for note in prepared.data.notes:
-        print(note, file=sys.stderr)
+        tell(note)
     train, test = prepared.data.train, prepared.data.test
     size = "x".join(map(str, train.images.shape[1:]))
     print(f"{spec.label}: {len(train)} training and {len(test)} test images of {size}, {len(prepared.data.classes)} classes")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from ..words import printable
+from ..contract.text import printable
 from .arguments import as_json_text, path_of
 
 if TYPE_CHECKING:

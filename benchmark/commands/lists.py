@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ from typer import Option
 
 from ..contract.errors import BadInput, unknown
 from .arguments import as_json_text, path_of
+from .terminal import tell
 
 PUBLISHED = "published"
 
@@ -49,4 +49,4 @@ def list_(
         if any(name.endswith("†") for name in names):
             print("† is told more than the given labels, and is no competitor")
     for name, reason in broken.items():
-        print(f"{name}: cannot be used: {reason}", file=sys.stderr)
+        tell(f"{name}: cannot be used: {reason}")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer import Option
 
+from ..contract.text import no_formula, printable
 from .arguments import as_json_text, path_of
 from .out import file_for, write_out
+from .terminal import tell
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The folder of a finished run (OUT/runs/KEY), or an exported one.")]
 Plugin = Annotated[list[str] | None, Option(help="The Python file that the run's method is in; repeatable.")]
@@ -51,7 +52,7 @@ def predict(
         write_out(file, _csv(rows))
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        print(f"left out, no image by its ending: {others[0]}{more}", file=sys.stderr)
+        tell(f"left out, no image by its ending: {others[0]}{more}")
     print(as_json_text(rows) if json_ else _table(rows))
 
 
@@ -67,14 +68,14 @@ def export(
         Path(path_of("export", run)), Path(path_of("--out", out)), plugins=[path_of("--plugin", p) for p in plugin or []]
     )
     print(f"{record.spec.method_label} for {len(record.classes)} classes, trained on {record.spec.dataset.label}: {out}")
-    print(f"its data: {record.data}", file=sys.stderr)
+    tell(f"its data: {record.data}")
 
 
 def _csv(rows: list[dict[str, Any]]) -> bytes:
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, list(rows[0]))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
     return buffer.getvalue().encode()
 
 
@@ -82,13 +83,9 @@ def _table(rows: list[dict[str, Any]]) -> str:
     from tabulate import tabulate
 
     cells = [
-        [_shown(row["path"]), _shown(row["label"]), f"{row['probability']:.4f}", f"{row['uncertainty']:.4g}"] for row in rows
+        [printable(row["path"]), printable(row["label"]), f"{row['probability']:.4f}", f"{row['uncertainty']:.4g}"]
+        for row in rows
     ]
     align = ("left", "left", "right", "right")
     text: str = tabulate(cells, headers=list(rows[0]), disable_numparse=True, colalign=align, preserve_whitespace=True)
     return text
-
-
-def _shown(text: str) -> str:
-    """In one line, whatever a name holds."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

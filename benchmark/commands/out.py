@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..contract.errors import BadInput
 from .arguments import path_of
+from .terminal import tell
 
 
 def file_for(out: str, ending: str) -> Path:
@@ -25,7 +25,7 @@ def write_out(file: Path, content: bytes, notes: Sequence[str] = ()) -> None:
     from ..paths import write_whole
 
     for note in notes:
-        print(note, file=sys.stderr)
+        tell(note)
     try:
         write_whole(file, content)
     except OSError as error:

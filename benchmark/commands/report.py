@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from typer import Option
 from ..contract.errors import need_folder, unknown
 from .arguments import path_of, words
 from .options import Against, Baseline
+from .terminal import tell
 
 NONE = "none"
 """In place of formats: no files but the page."""
@@ -62,5 +62,5 @@ def report(
             print(line, flush=True)
     if lost := [drawing for drawing in drawings if isinstance(drawing, Missing) and drawing.damaged]:
         names = ", ".join(dict.fromkeys(drawing.stem for drawing in lost))
-        print(f"left out for want of whole files: {names}; {lost[0].reason}", file=sys.stderr)
+        tell(f"left out for want of whole files: {names}; {lost[0].reason}")
         raise typer.Exit(1)

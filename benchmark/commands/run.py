@@ -9,6 +9,7 @@ import typer
 from typer import Option
 
 from ..contract.errors import need_folder, unknown
+from ..paths import file_name
 from .arguments import (
     as_json_text,
     merged,
@@ -141,7 +142,7 @@ def run(
         retry_failed=retry_failed,
         quiet=quiet,
     )
-    folders = [Path(out or f"results/{sweep.dataset}-{sweep.noise_kind.replace(':', '-')}") for sweep in sweeps]
+    folders = [Path(out or f"results/{file_name(f'{sweep.dataset}-{sweep.noise_kind}')}") for sweep in sweeps]
     carry_out(sweeps, folders, settings, dry_run=dry_run, as_json=json_)
 
 

@@ -16,6 +16,7 @@ import typer
 from ..contract.errors import BadInput, unknown
 from ..words import counted
 from .arguments import as_json_text, run_count, shard_of
+from .terminal import tell
 
 if TYPE_CHECKING:
     from ..report.published import Published
@@ -89,7 +90,8 @@ def carry_out(
         for sweep, folder in zip(sweeps, folders, strict=True):
             beside = [planned.sweep for (planned, _), other in zip(plans, folders, strict=False) if other == folder]
             plans.append(plan_sweep(sweep, folder, settings, beside, fetch=not dry_run))
-    print("".join(f"{note}\n" for note in notes), end="", file=sys.stderr)
+    for note in notes:
+        tell(note)
     if dry_run:
         _show_plans(plans, folders, settings, as_json=as_json)
         return
@@ -180,7 +182,8 @@ def _show_plans(
                 end="",
             )
             todo = sum(row["action"] == "run" for row in rows)
-            print("".join(f"{note}\n" for note in planned.notes), end="", file=sys.stderr)
+            for note in planned.notes:
+                tell(note)
             at_a_time = f"{workers} at a time" if workers else "as many at a time as the device does best"
             how = f"{at_a_time}, {counted(planned.sweep.threads or 1, 'thread')} each"
             print(f"{todo} of {counted(len(rows), 'run')} to do in {folder}, {how}")

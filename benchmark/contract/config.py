@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from .errors import BadInput, unknown
+from .errors import BadInput, told, unknown
+from .text import has_controls, written
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A number from 0 to 1."""
@@ -49,14 +50,16 @@ def checked_options(name: str, config: type, given: Mapping[str, Any]) -> Any:
                 raise BadInput(f"{name} has no options; {name}.{option} was set")
             raise unknown(f"option of {name}", option, fields)
     try:
-        return TypeAdapter(config).validate_python(dict(given))
+        checked: Any = TypeAdapter(config).validate_python(dict(given))
     except BadInput:
         raise
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([name, *map(str, first["loc"])])
-        raise BadInput(f"{where}: got {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        raise BadInput(f"{where}: got {written(first['input'])}; {first['msg'][0].lower()}{first['msg'][1:]}") from None
     except Exception as error:  # a plugin's own fault: types that are none, a __post_init__ that raises
-        raise BadInput(
-            f"the options of {name} cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from None
+        raise BadInput(f"the options of {name} cannot be used: {told(error)}") from None
+    for option in given:
+        if isinstance(value := getattr(checked, option), str) and has_controls(value):
+            raise BadInput(f"{name}.{option}: got {written(value)}; wanted no control characters")
+    return checked

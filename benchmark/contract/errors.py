@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from .text import cut, one_line
+
 
 class BadInput(Exception):
     """What a user gave cannot be used; the message is one line, fit to be shown as it is."""
@@ -13,7 +15,7 @@ class BadInput(Exception):
 
 def told(error: BaseException) -> str:
     """What was raised, in one line: `ValueError: what it says`."""
-    text = " ".join(str(error).split())
+    text = one_line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -34,6 +36,6 @@ def unknown(what: str, given: str, valid: Iterable[str]) -> BadInput:
     names = sorted(valid)
     near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     if near:
-        return BadInput(f"no {what} is called '{given}'; did you mean '{near[0]}'?")
+        return BadInput(f"no {what} is called '{cut(given)}'; did you mean '{near[0]}'?")
     listing = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return BadInput(f"no {what} is called '{given}'; there are: {listing or 'none'}")
+    return BadInput(f"no {what} is called '{cut(given)}'; there are: {listing or 'none'}")

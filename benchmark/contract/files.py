@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import BadInput
-from .images import need_image, reason
+from .images import opened
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Of files that are taken for images."""
 NOT_MEANT = frozenset(("__macosx", "@eadir", "thumbs.db", "desktop.ini"))
 """Files and folders that systems leave behind, as hidden ones are."""
+LARGEST_TEXT = 2**26
+"""Bytes of a list: fifty for each image of ImageNet. Cut into words it takes the memory of many times as much."""
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -69,10 +71,14 @@ def folders_in(place: Path) -> list[Path]:
         raise BadInput(f"{place} cannot be read ({error.strerror})") from None
 
 
-def text_of(file: Path) -> str:
-    """The text of a file in UTF-8, with or without a byte-order mark. Raises BadInput where it is none."""
+def text_of(file: Path, largest: int = LARGEST_TEXT) -> str:
+    """The text of a file in UTF-8, with or without a byte-order mark. Raises BadInput where it is none, or larger in bytes."""
     try:
-        return file.read_text(encoding="utf-8-sig")
+        with file.open("rb") as stream:
+            content = stream.read(largest + 1)
+        if len(content) > largest:
+            raise BadInput(f"{file}: it is larger than {largest:,} bytes")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadInput(f"{file}: it is no text in UTF-8") from None
     except OSError as error:
@@ -99,11 +105,5 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def header(path: Path) -> tuple[tuple[int, int], str]:
     """(width, height) of an image file, and what PIL calls its mode; its pixels are not read. Raises BadInput."""
-    from PIL import Image
-
-    need_image(path)
-    try:
-        with Image.open(path) as image:
-            return image.size, image.mode
-    except Exception as error:  # PIL's decoders raise types of their own
-        raise BadInput(f"{path} cannot be decoded: {reason(error)}") from None
+    with opened(path) as image:
+        return image.size, image.mode

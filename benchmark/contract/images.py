@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BadInput
+from .text import one_line
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded, whatever a file is called. PIL knows forty more, and would hand PostScript to another program."""
+MOST_PIXELS = 2**27
+"""Of an image, and of a box: half a gigabyte while they are decoded. A header may claim any number."""
+MANY_PIXELS = 2**24
+"""Of an image that is decoded while no other one as large is: the memory is not to grow with the cores."""
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the file's image."""
 T = TypeVar("T")
@@ -64,32 +72,48 @@ def decode_one(path: Path, side: int, channels: int, box: Box | None = None) -> 
     """One image (side, side, channels), as `decode` says."""
     from PIL import Image, ImageOps
 
-    picture = _opened(path, "L" if channels == 1 else "RGB")
+    picture = _decoded(path, "L" if channels == 1 else "RGB")
     if box is not None:
         left, top, right, bottom = box
         if not (max(left, 0) < min(right, picture.width) and max(top, 0) < min(bottom, picture.height)):
             raise BadInput(f"{path}: the box {box} holds none of its {picture.width}x{picture.height} pixels")
-        try:
-            picture = picture.crop(box)  # black, where the box is larger than the image
-        except Exception as error:  # PIL's guard against boxes too large for any memory
-            raise BadInput(f"{path}: the box {box} cannot be cut out: {reason(error)}") from None
+        if (right - left) * (bottom - top) > MOST_PIXELS:
+            raise BadInput(f"{path}: the box {box} cannot be cut out: it has more than {MOST_PIXELS:,} pixels")
+        picture = picture.crop(box)  # black, where the box is larger than the image
     if picture.size != (side, side):
         picture = ImageOps.fit(picture, (side, side), Image.Resampling.BILINEAR)
     return np.asarray(picture, np.uint8).reshape(side, side, channels)
 
 
-def _opened(path: Path, mode: str) -> Any:
+def _decoded(path: Path, mode: str) -> Any:
     """A file's image, decoded whole, upright and in the mode. Raises BadInput, which names the file."""
     from PIL import Image, ImageOps
 
+    with opened(path) as image, _LARGE if image.width * image.height > MANY_PIXELS else nullcontext():
+        image.load()
+        picture: Image.Image = image
+        with suppress(Exception):  # a note on the rotation that cannot be read makes no image unreadable
+            picture = ImageOps.exif_transpose(image)
+        return _eight_bits(picture).convert(mode)
+
+
+_LARGE = threading.Lock()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A file's image, of which nothing but the header has been read yet. Raises BadInput, which names the file.
+
+    So does whatever goes wrong within.
+    """
+    from PIL import Image
+
     need_image(path)
     try:
-        with Image.open(path) as opened:
-            opened.load()
-            picture: Image.Image = opened
-            with suppress(Exception):  # a note on the rotation that cannot be read makes no image unreadable
-                picture = ImageOps.exif_transpose(opened)
-            return _eight_bits(picture).convert(mode)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels; wanted at most {MOST_PIXELS:,}")
+            yield image
     except Exception as error:  # PIL's decoders raise types of their own
         raise BadInput(f"{path} cannot be decoded: {reason(error)}") from None
 
@@ -116,7 +140,7 @@ def reason(error: Exception) -> str:
 
     if isinstance(error, UnidentifiedImageError):
         return "it is no image of a known format"
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__
 
 
 def _eight_bits(picture: Any) -> Any:

@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +20,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .dataset import Card, Dataset
 from .errors import BadInput, need_file, told, unknown
 from .privilege import PRIVILEGES
+from .text import NAME
 
 if TYPE_CHECKING:
     from .method import Method
-
-NAME = re.compile(r"[a-z0-9][a-z0-9:_-]*")
-"""What a plugin may be called."""
 
 Plugin = TypeVar("Plugin", bound="Method | Dataset")
 

@@ -8,13 +8,15 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..contract.errors import BadInput
+from ..contract.text import has_controls
+from ..npz import read_npz
 from .laws import Labels
 
 OUTSIDE = -1
@@ -22,8 +24,8 @@ OUTSIDE = -1
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("wanted printable characters")
+    if has_controls(text):
+        raise ValueError("wanted no control characters")
     return text
 
 
@@ -115,9 +117,9 @@ def frozen(header: Header, reference: Labels, given: Labels, outside: Outside | 
 def read_artefact(file: Path) -> Noise:
     """What an .npz artefact holds, checked against its own hash. Raises BadInput where it is damaged, or cannot be."""
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            words = json.loads(stored["header"].tobytes())
-            arrays = {name: stored[name].astype(np.int64) for name in stored if name != "header"}
+        stored = dict(read_npz(file))
+        words = json.loads(stored.pop("header").tobytes())
+        arrays = {name: _whole_numbers(array) for name, array in stored.items()}
         sha256 = words.pop("sha256")
         outside = Outside(arrays.pop("replaced"), arrays.pop("source")) if "source" in arrays else None
         noise = Noise(Header(**words), **arrays, outside=outside)
@@ -129,6 +131,12 @@ def read_artefact(file: Path) -> Noise:
     if noise.sha256 != sha256:
         raise BadInput(f"noise file {file}: its labels do not match its own sha256: it was changed or is damaged")
     return noise
+
+
+def _whole_numbers(array: NDArray[Any]) -> NDArray[np.int64]:
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"an array of {array.dtype}")
+    return array.astype(np.int64)
 
 
 def _is_whole(noise: Noise) -> bool:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract.errors import BadInput, need_file, unknown
+from ..contract.files import text_of
+from ..contract.text import one_line
 from ..streams import numpy_stream
 from .artefact import Header, Noise, Outside, frozen, read_artefact
 from .laws import ABOUT, MISTAKES, RATED, RATELESS, Known, Labels
@@ -22,6 +24,7 @@ ASYMMETRIC = "asymmetric"  # so are `asymmetric` and every `asymmetric-…`, as 
 FILE = "file"
 CONFUSION = "confusion"
 OPEN_SET = "open-set"
+LARGEST_COUNT = 1e15  # in a matrix; the sum of a row of larger numbers might be none
 EXACT = "-exact"
 FROM_OUTSIDE = re.compile(rf"{OPEN_SET}({EXACT})?:(.+)")
 
@@ -178,15 +181,16 @@ def read_matrix(file: Path, num_classes: int) -> NDArray[np.float64]:
     """A transition matrix (K, K) from a CSV of numbers, whose rows are brought to sum 1. Raises BadInput."""
     need_file("noise file", file)
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [[float(cell) for cell in row] for row in csv.reader(stream) if row]
-    except (OSError, ValueError, csv.Error) as error:
-        raise BadInput(f"noise file {file}: wanted a CSV of numbers ({' '.join(str(error).split())})") from None
+        rows = [[float(cell) for cell in row] for row in csv.reader(text_of(file).splitlines()) if row]
+    except BadInput as error:
+        raise BadInput(f"noise file {error}") from None
+    except (ValueError, csv.Error) as error:
+        raise BadInput(f"noise file {file}: wanted a CSV of numbers ({one_line(str(error))})") from None
     if len(rows) != num_classes or any(len(row) != num_classes for row in rows):
         shape = f"{len(rows)} rows of {'/'.join(sorted({str(len(row)) for row in rows})) or 'no'} numbers"
         raise BadInput(f"noise file {file}: it has {shape}; wanted a matrix of {num_classes} x {num_classes}")
     matrix = np.array(rows, np.float64)
-    if not np.isfinite(matrix).all() or (matrix < 0).any() or (matrix.sum(axis=1) == 0).any():
-        raise BadInput(f"noise file {file}: wanted rows of numbers from 0, in each at least one above")
+    if not (matrix >= 0).all() or matrix.max() > LARGEST_COUNT or (matrix.sum(axis=1) == 0).any():
+        raise BadInput(f"noise file {file}: wanted rows of numbers from 0 to {LARGEST_COUNT:g}, in each at least one above 0")
     scaled: NDArray[np.float64] = matrix / matrix.sum(axis=1, keepdims=True)
     return scaled

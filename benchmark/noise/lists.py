@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from ..contract.errors import BadInput
+from ..contract.files import text_of
 from .laws import Labels
 
 ALIGNED = "_aligned"
@@ -81,11 +82,9 @@ def read_list(file: Path, names: Names | None, count: int, num_classes: int) -> 
     Rows of other images than the training ones are left out, whatever their labels, and told.
     """
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError:
-        raise BadInput(f"noise file {file}: it is no text") from None
-    except OSError as error:
-        raise BadInput(f"noise file {file}: it cannot be read ({error.strerror})") from None
+        lines = [line.strip() for line in text_of(file).splitlines() if line.strip()]
+    except BadInput as error:
+        raise BadInput(f"noise file {error}") from None
     rows = [line.rsplit(None, 1) for line in lines]
     if rows and all(len(row) == 2 for row in rows) and not all(word.isdecimal() for row in rows for word in row[0].split()):
         return _by_name(file, [(name, label) for name, label in rows], names, num_classes)

@@ -7,13 +7,16 @@ import html
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
+from ..contract.text import CONTROLS, no_formula, no_tags
+
 FORMATS = ("md", "csv", "tex", "html")
 _BOLD = {"md": ("**", "**"), "csv": ("", " *"), "tex": (r"\textbf{", "}"), "html": ("<strong>", "</strong>")}
-_OPEN, _CLOSE, _MINUS = "\ue000", "\ue001", "\ue002"  # of private use: no name holds them, and nothing escapes them
+_OPEN, _CLOSE, _MINUS = "\ue000", "\ue001", "\ue002"  # of private use: nothing escapes them
+_UNWANTED = re.compile(f"{CONTROLS.pattern}|[{_OPEN}{_CLOSE}{_MINUS}]")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ PREAMBLE = r"% Wants \usepackage{booktabs,graphicx} in the preamble."
 
 def render(made: Sequence[Table], notes: Sequence[str]) -> dict[str, str]:
     """The text of each format, and under `printed` what a run ends with."""
+    made = [_in_lines(table) for table in made]
+    notes = [_in_line(note) for note in notes]
     return {
         "md": _joined(made, notes),
         "printed": _joined([table for table in made if table.printed], notes),
@@ -55,16 +60,33 @@ def render(made: Sequence[Table], notes: Sequence[str]) -> dict[str, str]:
     }
 
 
+def _in_line(text: str) -> str:
+    """In one line, and without what marks bold text here: names and reasons may come from anybody's folder."""
+    return _UNWANTED.sub(" ", text)
+
+
+def _in_lines(table: Table) -> Table:
+    rows = tuple(
+        tuple(Bold(_in_line(cell.text)) if isinstance(cell, Bold) else _in_line(cell) for cell in row) for row in table.rows
+    )
+    columns = tuple(map(_in_line, table.columns))
+    return replace(table, title=_in_line(table.title), columns=columns, rows=rows, caption=_in_line(table.caption))
+
+
 def _joined(made: Sequence[Table], notes: Sequence[str]) -> str:
-    return "\n".join(_md(table) for table in made) + "".join(f"\n{note}\n" for note in notes)
+    return "\n".join(_md(table) for table in made) + "".join(f"\n{no_tags(note)}\n" for note in notes)
 
 
 def _md(table: Table) -> str:
     before, after = _BOLD["md"]
-    columns = [column.replace("|", "\\|") for column in table.columns]
-    rows = [[text.replace("|", "\\|") for text in row] for row in _marked(table, before, after)]
+    columns = [_md_cell(column) for column in table.columns]
+    rows = [[_md_cell(text) for text in row] for row in _marked(table, before, after)]
     body = tabulate(rows, columns, tablefmt="pipe", disable_numparse=True, colalign=_aligned(table))
-    return f"**{table.title}**\n\n{body}\n\n{table.caption}\n"
+    return f"**{no_tags(table.title)}**\n\n{body}\n\n{no_tags(table.caption)}\n"
+
+
+def _md_cell(text: str) -> str:
+    return no_tags(text).replace("|", "\\|")
 
 
 def _csv(table: Table) -> str:
@@ -75,7 +97,7 @@ def _csv(table: Table) -> str:
 
 def _csv_line(*cells: str) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    csv.writer(buffer, lineterminator="\n").writerow(map(no_formula, cells))
     return buffer.getvalue()
 
 

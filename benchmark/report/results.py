@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..contract.errors import BadInput
+from ..contract.text import written
+from ..paths import is_file_name
 from ..store import PlannedRun, Store
 
 METRICS = (
@@ -52,12 +55,20 @@ def read_results(store: Store) -> list[Result]:
     """Every run of the grid in its order, finished or not. Raises BadInput where the folder holds no sweep."""
     results = []
     for run in store.plan():
+        _check(run, store)
         folder = store.run(run.key)
         status = folder.status
         metrics = folder.metrics() if status == "finished" else {}
         error = str(folder.failure().get("error", "unknown")) if status == "failed" else None
         results.append(Result(**vars(run), status=status, metrics=metrics, error=error))
     return results
+
+
+def _check(run: PlannedRun, store: Store) -> None:
+    """Raises BadInput for a line of grid.json that no sweep has written: its key and its noise name files, which are read."""
+    for name in (run.key, run.noise_sha256):
+        if not is_file_name(name):
+            raise BadInput(f"{store.root / 'grid.json'} is damaged: {written(name)} in it is no name of a file")
 
 
 def results_rows(results: list[Result]) -> list[dict[str, Any]]:

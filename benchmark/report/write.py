@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..contract.errors import BadInput, unknown
+from ..contract.text import no_formula
 from ..store import Store
 from .against import beside_published
 from .comparison import BASELINE
@@ -67,7 +68,7 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
     return buffer.getvalue()
 
 

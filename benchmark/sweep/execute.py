@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import traceback
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..contract.errors import BadInput, told
+from ..contract.text import one_line
 from ..data import stratified
 from ..score import accuracy, score_test, score_training, select, wrong_label_fit
 from ..store import RunFolder, Store
@@ -27,6 +29,8 @@ from .ready import Ready, made_ready
 from .recorded import record_of, weights_of
 
 FEATURE_IMAGES = 1000
+DIGEST = hashlib.sha256().digest_size
+"""Bytes before a checkpoint's content."""
 
 
 def execute(
@@ -60,7 +64,7 @@ def execute(
 def reason(error: BaseException) -> str:
     """Why a training failed, in one line."""
     if isinstance(error, Diverged | BadInput | OutOfMemory):
-        return " ".join(str(error).split())
+        return one_line(str(error))
     if memory := exhausted(error):
         where = "moving the images, evaluation, the optimiser's state"
         return f"out of {memory} outside of the training steps ({where}); fewer images (--dataset NAME@COUNT), {ADVICE}"
@@ -130,23 +134,22 @@ def _epoch(ready: Ready) -> dict[str, Any]:
 
 
 def _checkpoint(trainer: Trainer, history: list[dict[str, Any]]) -> bytes:
+    """All that it takes to go on, as torch writes it, after its own sha256: torch reads damaged tensors without a word."""
     buffer = io.BytesIO()
     torch.save({"trainer": trainer.state_dict(), "history": history}, buffer)
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    return hashlib.sha256(content).digest() + content
 
 
 def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
-    """Goes on from the checkpoint, where there is one; gives the history so far."""
-    content = folder.checkpoint()
-    if content is None:
+    """Goes on from the checkpoint, where there is a whole one, else starts over; gives the history so far."""
+    stored = folder.checkpoint() or b""
+    digest, content = stored[:DIGEST], stored[DIGEST:]
+    if hashlib.sha256(content).digest() != digest:
         return []
-    try:
-        state = torch.load(io.BytesIO(content), map_location=trainer.device, weights_only=True)
-        history: list[dict[str, Any]] = state["history"]
-        trained = state["trainer"]
-    except Exception:  # zip, pickle and torch each raise types of their own for a damaged file; the run starts over
-        return []
-    trainer.load_state_dict(trained)
+    state = torch.load(io.BytesIO(content), map_location=trainer.device, weights_only=True)
+    history: list[dict[str, Any]] = state["history"]
+    trainer.load_state_dict(state["trainer"])
     folder.save_history(history)
     return history
 

@@ -19,6 +19,9 @@ from ..noise import Facts, Names, Noise, is_drawn, make, source_of
 from ..spec import DatasetSpec, RunSpec
 from .sweep import Sweep
 
+MOST_LABELS = 2**29
+"""Of all noises of a sweep, which its plan keeps: 4 GiB."""
+
 
 class Outer(NamedTuple):
     """The dataset that images from outside come from."""
@@ -69,6 +72,12 @@ class Noises:
         self.outer: Outer | None = None  #: where images from outside come from
         self._made: dict[tuple[float | None, Path | None, int | None], Noise] = {}
         train, test = data.data.train, data.data.test
+        count = sweep.noises * (len(set(sweep.seeds)) if is_drawn(self.kind) else 1)
+        if count * len(train) > MOST_LABELS:
+            raise BadInput(
+                f"{count:,} noises of {len(train):,} labels each would fill the memory; wanted fewer seeds or rates, "
+                f"{MOST_LABELS // len(train):,} noises at most"
+            )
         self.names = (
             None if train.names is None else Names(train.names.tolist(), [] if test.names is None else test.names.tolist())
         )

@@ -12,6 +12,7 @@ from ..contract.config import changed_options, checked_options
 from ..contract.errors import BadInput
 from ..contract.method import Method
 from ..contract.registry import Plugins, load_plugins
+from ..contract.text import printable
 from ..data import Prepared
 from ..fingerprint import code_fingerprint
 from ..noise import Noise, source_of
@@ -60,7 +61,9 @@ def named(sweep: Sweep) -> tuple[Sweep, list[str]]:
     usable = tuple(name for name in plugins.methods if name not in lacks)
     out = [f"left out: '{name}' cannot be used: {reason}" for name, reason in plugins.methods.broken.items()]
     out += [f"left out: '{name}' needs {lack}, and {spec.label} has none" for name, lack in lacks.items()]
-    return sweep.model_copy(update={"methods": tuple(dict.fromkeys(m for m in sweep.methods if m != ALL)) + usable}), out
+    sweep = sweep.model_copy(update={"methods": tuple(dict.fromkeys(m for m in sweep.methods if m != ALL)) + usable})
+    sweep.need_few_runs()
+    return sweep, out
 
 
 def _lack(method: type[Method], data: Prepared) -> str | None:
@@ -139,7 +142,7 @@ def plan(sweep: Sweep, on: torch.device, threads: int, *, fetch: bool = True) ->
     of_weights = [str(match)] if match else []
     if not here:
         of_weights = [f"--pretrained {sweep.pretrained}: not on this machine yet; a run fetches them, and has its key then"]
-    return Plan(sweep, jobs, noises, (*data.data.notes, *of_weights, *made.notes))
+    return Plan(sweep, jobs, noises, tuple(map(printable, (*data.data.notes, *of_weights, *made.notes))))
 
 
 def _config(sweep: Sweep, method: type[Method]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Container, Iterator, Mapping
 from functools import cache
@@ -12,10 +13,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..contract.errors import BadInput, need_file, unknown
+from .. import toml
+from ..contract.errors import BadInput, unknown
+from ..contract.text import cut, written
 from ..noise import brings_file, file_kind, takes_rate
 from ..paths import whole_path
-from ..spec import FINE_TUNE, NAMED_WEIGHTS, DatasetSpec, Recipe, RunSpec, recipe
+from ..spec import FINE_TUNE, MOST_SEEDS, NAMED_WEIGHTS, DatasetSpec, Recipe, RunSpec, recipe
 
 
 @cache
@@ -28,18 +31,28 @@ def _usual(name: str) -> Any:
     return Field(default_factory=lambda: _default()[name], validate_default=True)
 
 
+MOST_NAMES = 1_000
+"""Of methods, rates, files or plugins in a sweep."""
+MOST_RUNS = 100_000
+"""In a sweep; a plan keeps all of them, with their labels."""
+MOST_SWEEPS = 1_000
+"""In a file."""
+
+
 class Sweep(BaseModel):
     """Everything that decides which runs there are and what they give. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str = _usual("dataset")
-    methods: Annotated[tuple[str, ...], Field(min_length=1)] = _usual("methods")
-    noise: tuple[Annotated[float, Field(strict=True)], ...] = ()  #: percent
+    methods: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_NAMES)] = _usual("methods")
+    noise: Annotated[tuple[Annotated[float, Field(strict=True)], ...], Field(max_length=MOST_NAMES)] = ()  #: percent
     noise_kind: str = _usual("noise_kind")
-    noise_files: tuple[str, ...] = ()
+    noise_files: Annotated[tuple[str, ...], Field(max_length=MOST_NAMES)] = ()
     imbalance: float | None = Field(default=None, ge=1, le=100_000, strict=True)
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32, strict=True)], ...], Field(min_length=1)] = _usual("seeds")
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**32, strict=True)], ...], Field(min_length=1, max_length=MOST_SEEDS)
+    ] = _usual("seeds")
     recipe: str = _usual("recipe")
     epochs: int | None = Field(default=None, ge=1, le=1_000_000, strict=True)
     batch_size: int | None = Field(default=None, ge=2, le=1_000_000, strict=True)
@@ -51,7 +64,7 @@ class Sweep(BaseModel):
     threads: int | None = Field(default=None, ge=1, le=1024, strict=True)  #: a run; fixed from the whole grid and kept
     data_root: str | None = None
     options: dict[str, dict[str, Any]] = {}  #: by method or dataset
-    plugins: tuple[str, ...] = ()
+    plugins: Annotated[tuple[str, ...], Field(max_length=MOST_NAMES)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +89,23 @@ class Sweep(BaseModel):
                 called = kind.partition(":")[2]
                 raise BadInput(f"--noise-file: two files are called {called}; their noises could not be told apart")
         return self
+
+    @model_validator(mode="after")
+    def _is_no_larger_than_a_plan(self) -> Self:
+        self.need_few_runs()
+        return self
+
+    def need_few_runs(self) -> None:
+        """Raises BadInput where the grid is larger than what can be planned."""
+        sizes = {"methods": len(set(self.methods)), "noises": self.noises, "seeds": len(set(self.seeds))}
+        if (runs := math.prod(sizes.values())) > MOST_RUNS:
+            grid = " x ".join(f"{size:,} {what}" for what, size in sizes.items())
+            raise BadInput(f"a sweep of {runs:,} runs ({grid}): wanted at most {MOST_RUNS:,}")
+
+    @property
+    def noises(self) -> int:
+        """How many rates and files the grid has."""
+        return len(self.rates) * max(1, len(set(self.noise_files)))
 
     @property
     def rates(self) -> tuple[float | None, ...]:
@@ -143,7 +173,7 @@ def checked_sweep(given: Mapping[str, Any], options: Container[str] = ()) -> Swe
             raise unknown("setting of a sweep", where, Sweep.model_fields) from None
         message = first["msg"].replace("valid tuple", "list")
         called = f"--{where.replace('_', '-')}" if where in options else where
-        raise BadInput(f"{called}: got {first['input']!r}; {message[0].lower()}{message[1:]}") from None
+        raise BadInput(f"{called}: got {written(first['input'])}; {message[0].lower()}{message[1:]}") from None
 
 
 ABOUT = ("about", "citation")
@@ -152,20 +182,16 @@ ABOUT = ("about", "citation")
 
 def read_settings(file: Path) -> list[dict[str, Any]]:
     """The settings of one sweep, or of several under [[sweep]] as in sweep.toml, from a TOML file. Raises BadInput."""
-    need_file("--config", file)
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"--config {file}: it cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"--config {file}: it is not TOML ({' '.join(str(error).split())})") from None
-    content = {name: value for name, value in content.items() if name not in ABOUT}
+    said = toml.read("--config", file)
+    content = {name: value for name, value in said.items() if name not in ABOUT}
     several = content.get("sweep", [content])
+    if isinstance(several, list) and len(several) > MOST_SWEEPS:
+        raise BadInput(f"--config {file}: it has {len(several):,} sweeps; wanted at most {MOST_SWEEPS:,}")
     if not several or not isinstance(several, list) or not all(isinstance(entry, dict) for entry in several):
         raise BadInput(f"--config {file}: wanted the settings of a sweep, or tables named [[sweep]]")
     if "sweep" in content and len(content) > 1:
         stray = next(name for name in content if name != "sweep")
-        raise BadInput(f"--config {file}: '{stray}' stands beside [[sweep]]; put it into each")
+        raise BadInput(f"--config {file}: '{cut(stray)}' stands beside [[sweep]]; put it into each")
     return [_with_whole_paths(entry, file) for entry in several]
 
 
@@ -176,8 +202,8 @@ def _with_whole_paths(entry: dict[str, Any], file: Path) -> dict[str, Any]:
         if isinstance(entry.get(name), str) and entry[name] not in NAMED_WEIGHTS:
             entry[name] = str(whole_path(f"{what} {name}", entry[name], here))
     for name in ("plugins", "noise_files"):
-        if isinstance(entry.get(name), list):
-            entry[name] = [str(whole_path(f"{what} {name}", str(path), here)) for path in entry[name]]
+        if isinstance(given := entry.get(name), list) and all(isinstance(path, str) for path in given):
+            entry[name] = [str(whole_path(f"{what} {name}", path, here)) for path in given]
     options = entry.get("options", {})
     if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
         raise BadInput(f"{what} wanted tables of options, as in [options.scn]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -104,7 +105,8 @@ def _imagenet(backbone: str) -> Weights:
             from torchvision import models
 
             entry = models.get_model_weights(backbone.removeprefix(TORCHVISION)).DEFAULT
-            tensors, transform = entry.get_state_dict(progress=True), entry.transforms()
+            tensors = entry.get_state_dict(progress=True, check_hash=True, weights_only=True)  # torch.hub would unpickle all
+            transform = entry.transforms()
             shown = Input(tuple(transform.mean), tuple(transform.std), transform.crop_size[0])
         else:
             import timm
@@ -154,7 +156,10 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
             content: Any = load_file(file)
         else:
+            _check_packing(file)
             content = torch.load(file, map_location="cpu", weights_only=True)
+    except BadInput:
+        raise
     except pickle.UnpicklingError:
         raise BadInput(f"--pretrained {file}: it holds more than weights, or is damaged") from None
     except Exception as error:  # zip, safetensors and torch each raise types of their own
@@ -166,6 +171,14 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     if not tensors:
         raise BadInput(f"--pretrained {file}: it holds no tensors by name")
     return {k.removeprefix("module."): v for k, v in tensors.items()}
+
+
+def _check_packing(file: Path) -> None:
+    """Raises BadInput for a checkpoint with compressed parts: torch.save writes none, and they may fill any memory."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise BadInput(f"--pretrained {file}: its parts are compressed; wanted it as torch.save writes it")
 
 
 def _is_plain(value: Any) -> bool:
@@ -184,7 +197,7 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor], file: str) -> Match:
         target = own.get(name)
         if target is None:
             continue
-        if target.ndim == 4 and target.shape[1] == 1 and tensor.ndim == 4 and tensor.shape[1] == 3:
+        if target.ndim == 4 and target.shape[1] == 1 and tensor.shape == (target.shape[0], 3, *target.shape[2:]):
             tensor = tensor.sum(dim=1, keepdim=True)
         if tensor.shape == target.shape and tensor.is_floating_point() == target.is_floating_point():
             fitting[name] = tensor.to(target.dtype)

@@ -53,6 +53,14 @@ def test_predict_prints_and_writes_what_the_run_stored(call, runs, faces, tmp_pa
     np.testing.assert_allclose([float(row["probability"]) for row in rows], (top / top.sum(1, keepdims=True)).max(1), rtol=1e-5)
 
 
+def test_no_name_of_a_file_is_a_formula_in_the_table(call, runs, faces, tmp_path, monkeypatch):
+    (faces / "00.png").rename(tmp_path / "=1+cmd.png")
+    monkeypatch.chdir(tmp_path)
+    assert call("predict", runs["ce"], "=1+cmd.png", "--out", "p.csv")[0] == 0
+    with (tmp_path / "p.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["'=1+cmd.png"]
+
+
 def test_json_says_the_same_and_stands_alone(call, runs, faces, tmp_path):
     _, out, _ = call("predict", runs["ce"], faces / "03.png", faces / "01.png", "--json", "--out", tmp_path / "p.csv")
     rows = json.loads(out)

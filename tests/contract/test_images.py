@@ -3,12 +3,14 @@
 import io
 import os
 import warnings
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
-from benchmark.contract import BadInput
+from benchmark.contract import BadInput, images
+from benchmark.contract.files import header
 from benchmark.contract.images import decode, decode_one, on_all_cores
 
 RNG = np.random.default_rng(0)
@@ -203,7 +205,8 @@ def test_a_box_without_pixels_is_refused(tmp_path, box):
 
 
 def test_a_box_larger_than_any_memory_is_refused(tmp_path):
-    refused(save(tmp_path / "a.png", COLOUR), "the box (0, 0, 99999, 99999) cannot be cut out", box=(0, 0, 99_999, 99_999))
+    box = (0, 0, 99_999, 99_999)
+    refused(save(tmp_path / "a.png", COLOUR), f"the box {box} cannot be cut out: it has more than", box=box)
 
 
 @pytest.mark.parametrize("value", [-1, 70_000])
@@ -215,3 +218,49 @@ def test_more_than_16_bits_are_refused(tmp_path, value):
 def test_fractions_are_refused(tmp_path):
     save(tmp_path / "a.tif", np.full((4, 4), 0.5, np.float32))
     refused(tmp_path / "a.tif", "fractions")
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG of one black pixel, whose header claims another size, with the right checksum."""
+    stream = io.BytesIO()
+    Image.new("L", (1, 1)).save(stream, "PNG")
+    content = bytearray(stream.getvalue())
+    content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (2**31 - 1, 1), (12_000, 12_000)])
+def test_a_size_that_would_fill_the_memory_is_refused_by_the_header(tmp_path, width, height):
+    (tmp_path / "a.png").write_bytes(png(width, height))
+    refused(tmp_path / "a.png", "cannot be decoded", "pixel")
+
+
+def test_a_size_that_a_file_does_not_hold_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(4_000, 3_000))
+    refused(tmp_path / "a.png", "cannot be decoded")
+
+
+def test_large_images_are_decoded_one_after_the_other(tmp_path, monkeypatch):
+    """So that the memory they take does not grow with the cores."""
+    monkeypatch.setattr(images, "MANY_PIXELS", 100)
+    inside = []
+
+    def load(image, real=PngImagePlugin.PngImageFile.load):
+        inside.append(images._LARGE.locked())
+        return real(image)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    decode([save(tmp_path / f"{k}.png", COLOUR) for k in range(4)], 12, 3)
+    assert inside[0]
+    assert all(inside)
+    assert not images._LARGE.locked()
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TGA", "ICO", "PCX", "SGI", "PDF"])
+def test_what_a_file_is_decides_and_not_what_it_is_called(tmp_path, kind):
+    """EPS is a program, which PIL would have another program run."""
+    Image.fromarray(COLOUR).save(tmp_path / "a.png", kind)
+    refused(tmp_path / "a.png", "it is no image of a known format")
+    with pytest.raises(BadInput, match="no image of a known format"):
+        header(tmp_path / "a.png")

@@ -1,5 +1,6 @@
 """Archives: what is unpacked, and that nothing of a bad one is left anywhere."""
 
+import gzip
 import io
 import shutil
 import stat
@@ -10,6 +11,7 @@ from collections import namedtuple
 import pytest
 
 from benchmark.contract import BadInput
+from benchmark.datasets import _archives
 from benchmark.datasets._archives import leads_out, unpack
 
 FILES = {"set/a.txt": b"a", "set/inner/b.txt": b"b" * 5000, "Größe 大小 حجم 🙂.txt": b"c"}
@@ -156,7 +158,24 @@ def test_what_is_there_is_not_replaced(tmp_path):
 def test_more_than_the_disk_holds_is_refused(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10_000, 9_000, 1_000))
-    refused(make_zip(tmp_path / "archive.zip"), tmp_path / "data", "5,002 bytes", "1,000 left")
+    refused(make_zip(tmp_path / "archive.zip"), tmp_path / "data", "5,001 bytes or more", "1,000 left")
+
+
+@each
+def test_more_files_or_bytes_than_any_set_has_are_refused(tmp_path, monkeypatch, kind):
+    archive = MAKERS[kind](tmp_path / f"archive.{kind}")
+    monkeypatch.setattr(_archives, "MOST", 2)
+    refused(archive, tmp_path / "data", "more than 2 files and folders")
+    monkeypatch.setattr(_archives, "LARGEST", 4_000)
+    refused(archive, tmp_path / "data", "5,001 bytes or more, and wanted at most 4,000")
+
+
+def test_a_large_member_is_refused_before_it_is_decompressed(tmp_path):
+    """Its header says how large it is; ten terabytes would take hours to skip."""
+    header = tarfile.TarInfo("set/zeros.bin")
+    header.size = 10 * 2**40
+    (tmp_path / "archive.tar.gz").write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(10_000)))
+    refused(tmp_path / "archive.tar.gz", tmp_path / "data", "it needs 10,995,116,277,760 bytes or more")
 
 
 def test_a_tar_that_ends_with_a_zip_is_a_tar(tmp_path):

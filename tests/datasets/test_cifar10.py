@@ -245,6 +245,10 @@ def test_votes_that_are_truncated_or_pickled_are_refused(root):
     refused(root, file)
     np.save(file, np.array([Exploit(root / "ran")], dtype=object), allow_pickle=True)
     refused(root, file)
+    for shape in ((10**15, 10), (10**30,), (-1, 10)):
+        with file.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, {"descr": "<i8", "fortran_order": False, "shape": shape})
+        refused(root, file)
     assert not (root / "ran").exists()
 
 
@@ -372,6 +376,23 @@ def test_a_pickle_cut_anywhere_is_refused(tmp_path):
             archive.writestr("archive/data.pkl", whole[:size])
         with pytest.raises(BadInput):
             load_arrays(tmp_path / "labels.pt")
+
+
+def test_places_beyond_the_pickle_are_refused_before_room_is_made_for_them(tmp_path):
+    """One flipped byte makes `r`, and four bytes behind it a place, of which Python makes a table: 34 GB of it."""
+    whole = pickle.dumps({"a": np.arange(3)}, 2)
+    spoilt = whole.replace(b"q\x00", b"r\xff\xff\xff\x7f", 1)
+    with zipfile.ZipFile(tmp_path / "labels.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", spoilt)
+    with pytest.raises(BadInput, match="a place number 2147483647"):
+        load_arrays(tmp_path / "labels.pt")
+
+
+def test_a_pickle_that_would_fill_the_memory_is_refused_packed(tmp_path):
+    with zipfile.ZipFile(tmp_path / "labels.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(2**26 + 1))
+    with pytest.raises(BadInput, match="larger than 67,108,864 bytes"):
+        load_arrays(tmp_path / "labels.pt")
 
 
 # The real thing

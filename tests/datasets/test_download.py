@@ -53,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(2)
         if manner == "gone":
             self.send_error(404)
+        elif manner == "rude":
+            self.send_error(404, "\x1b]0;mine\x07")
         elif manner == "ill":
             self.send_error(503)
         elif manner == "loop":
@@ -151,6 +153,20 @@ def test_the_next_mirror_is_asked_where_one_fails(server: Server, tmp_path: Path
 def test_a_mirror_that_nobody_answers_at_is_no_harm(server: Server, tmp_path: Path):
     nobody = Remote("file.bin", ("http://127.0.0.1:9/file.bin", server.url("good")), SHA256)
     assert fetch(nobody, tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("manner", ["good", "unsized"])
+def test_an_answer_without_end_is_not_kept(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manner: str):
+    monkeypatch.setattr(_download, "LARGEST", 5_000)
+    with pytest.raises(BadInput, match=r"more came than 5,000 bytes"):
+        fetch(remote(server, manner), tmp_path)
+    assert left(tmp_path) == []
+
+
+def test_what_a_server_says_is_told_in_one_printable_line(server: Server, tmp_path: Path):
+    with pytest.raises(BadInput) as refusal:
+        fetch(remote(server, "rude"), tmp_path)
+    assert f"{server.url('rude')}: 404 \\x1b]0;mine\\x07" in str(refusal.value)
 
 
 def test_where_none_has_it_each_says_why_and_nothing_is_left(server: Server, tmp_path: Path):

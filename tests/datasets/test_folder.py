@@ -300,6 +300,14 @@ def test_a_class_with_a_control_character_is_refused(split):
     refused(folder(split), r"the class 'do\ng' has a control character")
 
 
+@pytest.mark.parametrize("name", ["👩\u200d🔬", "no\u00a0break", "<script>", "50%_off", "=1+1", "a b"])
+def test_a_class_of_any_other_name_can_be_trained_on(whole, call, tmp_path_factory, name):
+    (whole / "cat").rename(whole / name)
+    out = tmp_path_factory.mktemp("out") / "o"
+    words = ("--methods", "ce", "--noise", "20", "--dry-run", "--out", out)
+    assert call("run", "--dataset", "folder", "--data-root", whole, *words)[0] == 0
+
+
 def test_what_would_be_refused_is_refused_though_a_cache_is_there(split, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
     prepare(folder(split))

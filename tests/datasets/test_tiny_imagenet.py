@@ -134,6 +134,19 @@ def test_ids_that_are_too_few_or_have_no_name_are_refused(tmp_path, folder):
     refused(tmp_path, folder / "wnids.txt", "wanted 3 ids", "found 1")
 
 
+@pytest.mark.parametrize("name", ["../../elsewhere", "/etc", "n0144353", "n01443537/.."])
+def test_ids_that_are_none_name_no_folder(tmp_path, folder, name):
+    (folder / "wnids.txt").write_text("\n".join([*WNIDS[:2], name]))
+    refused(tmp_path, folder / "wnids.txt", f"'{name}' in it is no id of WordNet")
+
+
+@pytest.mark.parametrize("name", ["..", "../images/val_0.JPEG", "/etc/passwd", "val_0.JPEG/.."])
+def test_names_that_are_none_name_no_image(tmp_path, folder, name):
+    lines = (folder / "val" / "val_annotations.txt").read_text().splitlines()
+    (folder / "val" / "val_annotations.txt").write_text("\n".join([f"{name}\t{WNIDS[0]}\t0\t0\t1\t1", *lines[1:]]))
+    refused(tmp_path, "val_annotations.txt, line 1", "wanted an image's name")
+
+
 def test_a_class_with_a_missing_image_is_refused_and_found(tmp_path, folder):
     images = folder / "train" / "n02124075" / "images"
     (images / "n02124075_5.JPEG").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -132,3 +133,31 @@ def test_a_header_that_was_changed_is_noticed(tmp_path: Path):
         np.savez(file, **arrays)
         with pytest.raises(BadInput, match=wanted):
             read_artefact(file)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.complex128, "U5", bool, "M8[s]"])
+def test_only_whole_numbers_are_labels(tmp_path: Path, kind: type):
+    file = tmp_path / "n.npz"
+    file.write_bytes(made().to_bytes())
+    changed(file, given=np.zeros(3000, kind))
+    with warnings.catch_warnings(action="error"), pytest.raises(BadInput, match="damaged"):
+        read_artefact(file)
+
+
+def test_labels_that_would_fill_the_memory_are_refused_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A thousandth of what they are: 300 kB took 5.5 GB."""
+    monkeypatch.setattr("benchmark.npz.read_npz.__defaults__", (100_000,))
+    file = tmp_path / "n.npz"
+    file.write_bytes(made().to_bytes())
+    read_artefact(file)
+    with np.load(file) as content:
+        np.savez_compressed(file, **{**content, "given": np.zeros(200_000, np.uint8)})
+    with pytest.raises(BadInput, match="damaged"):
+        read_artefact(file)
+
+
+@pytest.mark.parametrize("name", ["👩\u200d🔬", "no\u00a0break", "表情"])
+def test_classes_in_any_script_can_be_frozen(tmp_path: Path, name: str):
+    noise = frozen(made().header.model_copy(update={"classes": ("a", name)}), np.zeros(3, np.int64), np.ones(3, np.int64))
+    (tmp_path / "n.npz").write_bytes(noise.to_bytes())
+    assert read_artefact(tmp_path / "n.npz").header.classes == ("a", name)

@@ -111,6 +111,8 @@ def test_a_matrix_from_a_file_may_be_of_counts(tmp_path: Path):
         ("\n".join([",".join("0" * 7)] * 7), "in each at least one above"),
         ("\n".join([",".join(["-1"] + ["1"] * 6)] * 7), "numbers from 0"),
         ("\n".join([",".join(["nan"] + ["1"] * 6)] * 7), "numbers from 0"),
+        ("\n".join([",".join(["1e308"] * 7)] * 7), "numbers from 0 to 1e\\+15"),
+        ("\n".join([",".join(["inf"] + ["1"] * 6)] * 7), "numbers from 0"),
     ],
 )
 def test_a_matrix_that_is_none_is_refused(tmp_path: Path, text: str, wanted: str):

@@ -37,6 +37,13 @@ def test_lists_that_do_not_fit_say_why(tmp_path: Path, text: str, wanted: str):
         read_list(written(tmp_path, text), None, 3, 7)
 
 
+def test_a_list_larger_than_any_is_not_read_whole(tmp_path: Path):
+    with (tmp_path / "l.txt").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BadInput, match=r"noise file .*l.txt: it is larger than 67,108,864 bytes"):
+        read_list(tmp_path / "l.txt", None, 3, 7)
+
+
 def test_empty_lines_do_not_count(tmp_path: Path):
     assert read_list(written(tmp_path, "0\n\n1\n\n\n6\n"), None, 3, 7)[0].tolist() == [0, 1, 6]
 

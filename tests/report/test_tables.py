@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import html
+import re
 
+import pytest
 from simulated import BASE, Known, result
 
 from benchmark.report.formats import render
 from benchmark.report.results import COLUMNS
 from benchmark.report.tables import notes
 from benchmark.report.tables import tables as made
+from benchmark.report.write import csv_text
 
 COSTS = ("1", "10.0")
 
@@ -126,7 +130,7 @@ AWKWARD = result("a|b_50%&<i>", error=None)
 def test_all_formats_of_one_table():
     results = [AWKWARD, result(status="missing", seed=1)]
     texts = render(tables(results), notes(results, "THE COMMAND"))
-    assert "| a\\|b_50%&<i>" in texts["md"]
+    assert "| a\\|b_50%&\\<i>" in texts["md"]
     assert "1 of 2 runs are missing; this command runs them: THE COMMAND" in texts["md"]
     assert "a\\_50" not in texts["tex"]
     assert "b\\_50\\%\\&" in texts["tex"]
@@ -191,6 +195,32 @@ def test_the_headline_in_all_formats_to_the_letter():
     assert f"<tr><td>ce</td>{right('d', '79.00 (1 of 2)')}{right('d', '1')}{right('d', '10.0')}</tr>" in html
     assert f"<tr><td>a|b</td>{right('d', 'failed')}" in html
     assert "".join(f"<p>{text}</p>" for text in (caption, *NOTES)) in html
+
+
+NASTY = "<script>\n50%_off\x1b[31m\ue000 $x$ \\input{a}|`"
+
+
+def test_no_name_and_no_reason_is_more_than_text_in_any_format():
+    """Neither in the tables nor in what stands beneath them, where LaTeX has comments that end with a line."""
+    results = [result(NASTY), result(status="failed", seed=1, error=f"{NASTY}\n\\input{{b}}\r\\input{{c}}")]
+    texts = render(tables(results), notes(results, "THE COMMAND"))
+    assert "<script>" not in texts["html"]
+    assert re.search(r"(?<!\\)<script>", texts["md"]) is None
+    for text in texts.values():
+        assert not {"\x1b", "\ue000", "\r"} & set(text)
+    assert not [line for line in texts["tex"].split("\n") if line.lstrip().startswith("\\input")]
+    table = texts["md"].partition("\n\n")[2].partition("\n\n")[0].split("\n")
+    assert {line.replace("\\|", "").count("|") for line in table} == {5}
+    rows = list(csv.reader(texts["csv"].splitlines()))
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "@"))]
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "@x", "+x", "-x"])
+def test_no_name_or_reason_is_a_formula_in_a_spreadsheet(text):
+    runs = [result(text), result(status="failed", error=text), result(noise_kind=text, rate=None, realised=0.2)]
+    cells = [cell for row in csv.reader(csv_text([run.row() for run in runs]).splitlines()) for cell in row]
+    assert cells.count(f"'{text}") == 3
+    assert text not in cells
 
 
 def test_a_file_of_any_name_makes_a_sound_markdown_table():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from outputs import arrays, assert_identical
 
 from benchmark.contract import BadInput
@@ -333,6 +335,33 @@ def test_a_damaged_checkpoint_costs_the_epochs_but_not_the_run(tiny_plugin: Path
     (run / "metrics.json").unlink()
     (run / "checkpoint.pt").write_bytes(b"PK nonsense")
     assert swept(tiny_plugin, tmp_path / "o").finished == 1
+    assert_identical(tmp_path / "straight", tmp_path / "o")
+
+
+def test_a_checkpoint_with_one_flipped_bit_is_none(tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch reads it without a word, and the run would end with other bits."""
+    outcome = swept(tiny_plugin, tmp_path / "straight")
+    job = outcome.jobs[0]
+    shutil.copytree(tmp_path / "straight" / "noise", tmp_path / "o" / "noise")
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute.execute(job, tmp_path / "o", each_epoch=stopped)
+    file = tmp_path / "o" / "runs" / job.key / "checkpoint.pt"
+    content = bytearray(file.read_bytes())
+    state = torch.load(io.BytesIO(content[execute.DIGEST :]), weights_only=True)
+    largest = max(state["trainer"]["method"].values(), key=torch.numel)
+    place = content.index(bytes(largest.untyped_storage())[:64])
+    content[place + 3] ^= 0x40
+    torch.load(io.BytesIO(content[execute.DIGEST :]), weights_only=True)
+    file.write_bytes(content)
+    trained: list[int] = []
+    real = execute.Trainer.train_epoch
+    monkeypatch.setattr(execute.Trainer, "train_epoch", lambda self: trained.append(self.finished) or real(self))
+    assert execute.execute(job, tmp_path / "o") == "finished"
+    assert trained == [0, 1]
     assert_identical(tmp_path / "straight", tmp_path / "o")
 
 

@@ -46,12 +46,18 @@ def test_each_noise_file_is_a_noise_of_its_own():
         ({"methods": ()}, "methods: got"),
         ({"noise_kind": "human", "noise": (10,)}, "takes none"),
         ({"noise_files": ("a",)}, "go together"),
+        ({"seeds": list(range(10_001))}, "at most 10000 items"),
+        ({"noise": [1.5] * 1_001}, "at most 1000 items"),
+        ({"methods": ["ce"] * 1_001}, "at most 1000 items"),
+        ({"seeds": list(range(10_000)), "noise": list(range(11)), "methods": ["ce"]}, "a sweep of 110,000 runs"),
+        ({"dataset": ["x" * 10_000]}, "dataset: got"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(given, wanted):
     with pytest.raises(BadInput, match=wanted) as error:
         checked_sweep(given)
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 300
 
 
 def planned(tiny_plugin, **given):
@@ -148,3 +154,18 @@ def test_all_is_every_method_that_the_dataset_has_what_it_needs_for(tiny_plugin,
     assert set(everything) - set(named(checked_sweep({"dataset": "bare", **common}))[0].methods) >= {"told"}
     with pytest.raises(BadInput, match="'told' needs votes"):
         plan(checked_sweep({"dataset": "bare", **common, "methods": ("told",)}), "cpu", 1)
+
+
+def test_all_methods_may_be_more_runs_than_a_plan_holds(tiny_plugin):
+    """`all` is one name until the methods have been looked for."""
+    sweep = {"dataset": "tiny", "methods": ("all",), "seeds": range(10_000), "noise": (20,), "plugins": (str(tiny_plugin),)}
+    with pytest.raises(BadInput, match=r"a sweep of [0-9]{3},000 runs \([0-9]+ methods x 1 noises x 10,000 seeds\)"):
+        named(checked_sweep(sweep))
+
+
+def test_labels_that_would_fill_the_memory_are_refused(tiny_plugin, monkeypatch):
+    monkeypatch.setattr("benchmark.sweep.inputs.MOST_LABELS", 96 * 5)
+    assert len(planned(tiny_plugin, methods=("ce", "scn"), noise=(20,), seeds=range(5)).noises) == 5
+    assert planned(tiny_plugin, methods=("ce",), noise_kind="human", seeds=range(6))
+    with pytest.raises(BadInput, match=r"6 noises of 96 labels each would fill the memory; .* 5 noises at most"):
+        planned(tiny_plugin, methods=("ce",), noise=(20, 30), seeds=range(3))

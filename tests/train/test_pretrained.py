@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -122,6 +123,23 @@ def test_a_file_that_was_cut_short_or_is_not_there_is_bad_input(tmp_path: Path, 
         assert "\n" not in str(error.value)
 
 
+def test_a_checkpoint_that_is_larger_unpacked_is_refused(tmp_path: Path):
+    torch.save({"w": torch.zeros(1000)}, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth") as saved, zipfile.ZipFile(tmp_path / "p.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in saved.namelist():
+            packed.writestr(name, saved.read(name))
+    assert read_weights(tmp_path / "w.pth")
+    with pytest.raises(BadInput, match=r"p.pth: its parts are compressed"):
+        read_weights(tmp_path / "p.pth")
+
+
+def test_a_tensor_that_only_claims_its_size_is_no_weight():
+    """One number, seen ten thousand times a million times: torch stores it in two kilobytes."""
+    huge = torch.zeros(1).expand(10**6, 3, 10**4, 10**4)
+    with pytest.raises(BadInput, match="wanted half at least"):
+        fill(small(), dict.fromkeys(plain(small()), huge), "w")
+
+
 def test_a_tensor_of_another_shape_is_left_as_it_was():
     net = small()
     before = net.stem[0].weight.clone()
@@ -174,6 +192,21 @@ def test_imagenet_weights_bring_their_colours_and_their_size(monkeypatch: pytest
     backbone = build_backbone("mobilenetv3_small_050", (3, 48, 48), "fp32", side=224)
     match = fill(backbone.named_as_published, weights.tensors, weights.name)
     assert match.filled == match.wanted
+
+
+def test_torchvisions_weights_are_read_as_data_and_verified(monkeypatch: pytest.MonkeyPatch):
+    """torch.hub would unpickle whatever lies in its cache."""
+    from torchvision import models
+
+    asked: dict[str, object] = {}
+
+    def from_url(url: str, **how: object) -> dict[str, torch.Tensor]:
+        asked.update(how)
+        return dict(models.resnet18().state_dict())
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", from_url)
+    assert load_weights("imagenet", "torchvision/resnet18").tensors
+    assert (asked["weights_only"], asked["check_hash"]) == (True, True)
 
 
 def test_weights_that_cannot_be_fetched_end_in_one_line(monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...contract.text import no_tags, one_line
 from ...store import Store
 from . import Drawing, Missing
 
@@ -28,7 +29,7 @@ def write(store: Store, drawings: Iterable[Drawing | Missing], formats: Sequence
         for name, content in written.items():
             store.save_result(f"figures/{name}", content)
         paths = " ".join(str(store.root / "figures" / name) for name in written)
-        captions.append(f"**{drawn.stem}**: {drawn.figure.title}. {drawn.about}. {drawn.caption}\n")
+        captions.append(f"**{drawn.stem}**: {no_tags(one_line(f'{drawn.figure.title}. {drawn.about}. {drawn.caption}'))}\n")
         store.save_result("figures/captions.md", "\n".join(captions))
         yield f"{drawn.stem}: {paths}\n  {drawn.about}. {drawn.caption}"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ... import toml
 from ...contract.errors import BadInput
 from ...noise import brings_file, file_kind, source_of
 from ...spec import OWN, DatasetSpec, RunSpec, recipe
@@ -23,8 +23,8 @@ CHANGES = ("epochs", "batch_size", "balanced")
 def entries(store: Store) -> list[Entry]:
     """The sweeps of a folder; none where its sweep.toml is missing or damaged, which costs the commands only."""
     try:
-        found = tomllib.loads(store.sweep_text() or "").get("sweep", [])
-    except (BadInput, tomllib.TOMLDecodeError):
+        found = toml.parsed(store.sweep_text() or "").get("sweep", [])
+    except BadInput:
         return []
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
@@ -69,6 +69,7 @@ def repeat_command(sweeps: Sequence[Entry], spec: RunSpec, key: str, environment
 def has_run(entry: Entry, spec: RunSpec) -> bool:
     """Whether a sweep may have brought a run: whatever of it the entry says is the run's."""
     try:
+        _settings(entry, spec)
         dataset = DatasetSpec.parse(entry["dataset"], {}, entry.get("imbalance"))
         rates = [] if spec.noise_rate is None else [rate / 100 for rate in entry.get("noise", ())]
         trained: dict[str, Any] = {name: entry.get(name) for name in CHANGES}
