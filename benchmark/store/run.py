@@ -52,7 +52,8 @@ class RunFolder:
         return "missing"
 
     def make(self) -> None:
-        """Makes the folder; not those above it, which somebody may have moved away."""
+        """Makes the folder; not the one that holds the sweep, which somebody may have moved away."""
+        self.path.parent.mkdir(exist_ok=True)
         self.path.mkdir(exist_ok=True)
 
     def begin(self, spec: RunSpec, environment: Mapping[str, Any]) -> None:
