@@ -68,9 +68,8 @@ def _until_done(
                 else:
                     del waiting[ended.key]
                     yield ended
-        held = {key: task for key, task in waiting.items() if key not in broken}
-        if held:
-            waiting |= _free(held, say)
+        if waiting:  # others are at all that is left, also at what had lost its process here
+            waiting |= _free(waiting, say)
 
 
 def _let_go(task: Task) -> None:
