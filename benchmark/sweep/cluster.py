@@ -21,7 +21,7 @@ from typing import Any
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..fingerprint import code_fingerprint, suite_fingerprint
-from ..store import Lock, Store
+from ..store import Lock, NotStored, Store
 from .inputs import Outer, data_root, prepared
 from .plan import Job
 from .work import Pool, Stopped, contained
@@ -121,9 +121,16 @@ def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
     def pool(tasks: Sequence[Task], workers: int, timeout: float | None) -> Iterator[Ended]:
         from distributed import KilledWorker
         from joblib import Parallel, delayed, parallel_config
+        from joblib._dask import DaskDistributedBackend
+
+        class Elsewhere(DaskDistributedBackend):  # type: ignore[misc]
+            """joblib does by itself, in this process, what a cluster would do one at a time."""
+
+            def effective_n_jobs(self, n_jobs: int) -> int:
+                return max(2, super().effective_n_jobs(n_jobs))
 
         wanted = versions()
-        with _shared(client, tasks[0].root) as (marker, everywhere), parallel_config("dask", client=client, **how):
+        with _shared(client, tasks[0].root) as (marker, everywhere), parallel_config(Elsewhere(client=client, **how)):
             if not everywhere:
                 tasks = [task._replace(noise=_noise(task)) for task in tasks]
             ahead = "all" if workers >= at_a_time else workers  # a cluster may grow
@@ -206,6 +213,8 @@ def _received(ended: Ended, root: Path) -> Ended:
             folder.put(ended.files)
         finally:
             folder.lock.release()
+    except NotStored as error:
+        return Ended(ended.key, "failed", str(error))
     except OSError as error:
         return Ended(ended.key, "failed", f"it could not be stored: {told(error)}")
     return ended._replace(files={})

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from ..store import RunFolder, Store
+from ..store import NotStored, RunFolder, Store
 from .slots import SLOTS, Died, TookTooLong
 from .worker import HELD, Ended, Task, do, stack_of
 
@@ -108,7 +108,7 @@ def failed(task: Task, why: str) -> Ended:
             folder.tidy()
         finally:
             folder.lock.release()
-    except OSError:
+    except (OSError, NotStored):
         return Ended(task.job.key, "failed", why)
     return Ended(task.job.key, "failed")
 

@@ -163,3 +163,13 @@ def test_a_cluster_without_devices_is_refused_where_devices_are_to_be_shared(tin
 def test_a_scheduler_that_does_not_answer_is_bad_input(tiny_plugin: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"--scheduler tcp://127\.0\.0\.1:9: there is no answer"):
         swept(tiny_plugin, tmp_path / "o", dataclasses.replace(DASK, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_a_cluster_that_does_one_run_at_a_time_does_it_itself(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*_: object) -> None:
+        raise AssertionError("it was done by the command, which may have no GPU")
+
+    monkeypatch.setattr(cluster, "contained", here)
+    assert swept(tiny_plugin, tmp_path / "o", dataclasses.replace(DASK, jobs=1)).finished == 2
