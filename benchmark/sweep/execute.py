@@ -156,9 +156,7 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
     return history
 
 
-def _judged(
-    ready: Ready, history: list[dict[str, Any]], folder: RunFolder, still_mine: Callable[[], None]
-) -> dict[str, Any]:
+def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, still_mine: Callable[[], None]) -> dict[str, Any]:
     """Predicts, stores that, and scores it."""
     trainer, sets, data, kept = ready.trainer, ready.sets, ready.data, ready.sets.kept
     given, reference = ready.given[kept], ready.reference[kept]

@@ -336,6 +336,17 @@ def test_a_damaged_checkpoint_costs_the_epochs_but_not_the_run(tiny_plugin: Path
     assert_identical(tmp_path / "straight", tmp_path / "o")
 
 
+def test_force_replaces_what_is_damaged_too(tiny_plugin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "o"
+    given = {"dataset": "tiny", "methods": ("ce",), "noise": (20,), "epochs": 1, "threads": 1, "plugins": (str(tiny_plugin),)}
+    run_sweep(checked_sweep(given), out, Settings(quiet=True))
+    (metrics,) = out.glob("runs/*/metrics.json")
+    metrics.write_text("{")
+    assert run_sweep(checked_sweep(given), out, Settings(force=True)).finished == 1
+    assert "replacing ce, symmetric 20 %, seed 0, whose metrics.json cannot be read" in capsys.readouterr().err
+    assert Store(out).run(metrics.parent.name).metrics()["acc_last"] is not None
+
+
 def test_force_replaces_runs_one_by_one(tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped before its first run, it has harmed no result; of what it did run again, the bits are the same."""
     swept(tiny_plugin, tmp_path / "o", seeds=(0, 1))
