@@ -135,7 +135,7 @@ class Signalled(KeyboardInterrupt):
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Signals that ask a process to end are taken as Ctrl-C is."""
+    """Signals that ask a process to end are taken as Ctrl-C is; those that it was begun to ignore (`nohup`) are ignored."""
 
     def stop(number: int, _: Any) -> None:
         raise Signalled(number)
@@ -143,6 +143,7 @@ def _signals() -> Iterator[None]:
     wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():  # only that one may ask for signals
         wanted = []
+    wanted = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in wanted}
     try:
         yield

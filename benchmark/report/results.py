@@ -8,7 +8,7 @@ from typing import Any
 from ..contract.errors import BadInput
 from ..contract.text import written
 from ..paths import is_file_name
-from ..store import PlannedRun, Store
+from ..store import PlannedRun, RunFolder, Store
 
 METRICS = (
     "acc_last", "acc_last5", "acc_val", "acc_best", "macro_acc", "nll", "ece", "brier", "aurc", "error_auroc", "msp_auroc",
@@ -56,12 +56,20 @@ def read_results(store: Store) -> list[Result]:
     results = []
     for run in store.plan():
         _check(run, store)
-        folder = store.run(run.key)
-        status = folder.status
+        results.append(_read(run, store.run(run.key)))
+    return results
+
+
+def _read(run: PlannedRun, folder: RunFolder) -> Result:
+    status = folder.status
+    try:
         metrics = folder.metrics() if status == "finished" else {}
         error = str(folder.failure().get("error", "unknown")) if status == "failed" else None
-        results.append(Result(**vars(run), status=status, metrics=metrics, error=error))
-    return results
+    except BadInput:
+        if folder.status == status:
+            raise
+        return _read(run, folder)  # another command has begun it anew meanwhile
+    return Result(**vars(run), status=status, metrics=metrics, error=error)
 
 
 def _check(run: PlannedRun, store: Store) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import socket
+import tempfile
 import threading
 import time
 import uuid
@@ -41,9 +42,11 @@ class Owner:
 
     def is_dead(self) -> bool:
         """Whether that is certain, because it was a process of this system."""
-        return self.system == _system() and _born(self.pid) != self.born
+        return self.system == _system() and _born(self.pid) not in (self.born, HIDDEN)
 
 
+HIDDEN = "hidden"
+"""When a process began that is there, and of which its system tells another user no more (`/proc` mounted with `hidepid`)."""
 UNKNOWN = Owner("", "", 0, "", "unknown")
 """Of a lock whose file cannot be read: its owner was killed between making it and writing it."""
 
@@ -122,6 +125,10 @@ class Lock:
                 file.write(json.dumps(asdict(mine)))
         except FileExistsError:
             return False
+        except OSError:  # a full disk, for one: half a lock would keep everybody off until it is stale
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            raise
         return True
 
     def _take_over(self, owner: Owner, mine: Owner) -> bool:
@@ -140,8 +147,8 @@ class Lock:
         try:
             marker.open("x").close()
         except FileExistsError:
-            with contextlib.suppress(OSError):
-                if time.time() - marker.stat().st_mtime > STALE:  # whoever made it died in the moment after
+            with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=self.path.parent) as now:
+                if os.fstat(now.fileno()).st_mtime - marker.stat().st_mtime > STALE:  # its maker died in the moment after
                     marker.unlink()
             yield False
             return
@@ -152,7 +159,7 @@ class Lock:
 
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(BEAT):
-            if not self.is_mine():
+            if self.owner() not in (self._mine, UNKNOWN):  # one failed look at a network's folder must not end it
                 return
             with contextlib.suppress(OSError):
                 os.utime(self.path)
@@ -171,16 +178,20 @@ def _born(pid: int) -> str:
     if os.name == "nt":
         return "alive"  # only its heartbeat tells
     if not Path("/proc/self/stat").is_file():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return ""
-        except OSError:  # another user's
-            pass
-        return "alive"
+        return "alive" if _is_there(pid) else ""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        return HIDDEN if _is_there(pid) else ""
     state, *rest = stat.rpartition(")")[2].split()
     return "" if state in "ZX" else rest[18]  # proc(5): a zombie has ended, and the 22nd field is `starttime`
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True

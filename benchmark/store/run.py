@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract.errors import BadInput
+from ..contract.errors import BadInput, told
 from ..paths import PART, remove_parts, write_whole
 from ..record import ModelRecord
 from ..spec import RunSpec
@@ -31,8 +31,12 @@ ENDS = ("metrics.json", "failure.json")
 """By which a run has ended."""
 
 
+class NotStored(Exception):
+    """A file of a run could not be written, for want of room or of the folder: the run is as it was, and can go on later."""
+
+
 class RunFolder:
-    """One run on disk."""
+    """One run on disk; what writes to it raises NotStored where that cannot be done."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -166,7 +170,8 @@ class RunFolder:
         return {path.name: path.read_bytes() for path in self.path.glob("*") if path.is_file() and path.name != LOCK}
 
     def put(self, files: Mapping[str, bytes]) -> None:
-        """Stores what `files` of another copy has given; what makes it count as ended comes last."""
+        """Replaces all that is there by what `files` of another copy has given; what makes it count as ended comes last."""
+        self.discard()
         for name in sorted(files, key=lambda name: (name in ENDS, name)):
             self._write(Path(name).name, files[name])
 
@@ -182,8 +187,11 @@ class RunFolder:
         return self.path / f".{STACK}{PART}"
 
     def _write(self, name: str, content: bytes) -> None:
-        self.make()
-        write_whole(self.path / name, content, anew=False)
+        try:
+            self.make()
+            write_whole(self.path / name, content, anew=False)
+        except OSError as error:
+            raise NotStored(f"it could not be stored: {told(error)}") from error
 
     def _content(self, name: str) -> Content:
         with (self.path / name).open("rb") as file:

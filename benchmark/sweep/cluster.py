@@ -6,6 +6,7 @@ they go on from their checkpoints. Where workers do not see the output folder, w
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import tempfile
@@ -21,7 +22,7 @@ from typing import Any
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..fingerprint import code_fingerprint, suite_fingerprint
-from ..store import Lock, Store
+from ..store import Lock, NotStored, Store
 from .inputs import Outer, data_root, prepared
 from .plan import Job
 from .work import Pool, Stopped, contained
@@ -55,8 +56,11 @@ def cluster(address: str | None, workers: int, share: int | None, jobs: Sequence
 def _client(address: str | None, workers: int) -> Iterator[Any]:
     try:
         from distributed import Client, LocalCluster
+        from distributed.comm import parse_address
+        from distributed.comm.registry import get_backend
     except ImportError:
         raise BadInput("--backend dask: Dask is not installed; pip install 'noisy-label-benchmark[dask]'") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a scheduler that is lost is told in one line below
     if address is None:
         with (
             LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
@@ -65,6 +69,7 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
             yield client
         return
     try:
+        get_backend(parse_address(address)[0])  # else half a client would be made, which waits for its end
         client = Client(address, timeout=10, set_as_default=False)
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:
@@ -120,10 +125,19 @@ def _versions_here() -> dict[str, str]:
 def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
     def pool(tasks: Sequence[Task], workers: int, timeout: float | None) -> Iterator[Ended]:
         from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+        from distributed.comm import CommClosedError
         from joblib import Parallel, delayed, parallel_config
+        from joblib._dask import DaskDistributedBackend
+
+        class Elsewhere(DaskDistributedBackend):  # type: ignore[misc]
+            """joblib does by itself, in this process, what a cluster would do one at a time."""
+
+            def effective_n_jobs(self, n_jobs: int) -> int:
+                return max(2, int(super().effective_n_jobs(n_jobs)))
 
         wanted = versions()
-        with _shared(client, tasks[0].root) as (marker, everywhere), parallel_config("dask", client=client, **how):
+        with _shared(client, tasks[0].root) as (marker, everywhere), parallel_config(Elsewhere(client=client, **how)):
             if not everywhere:
                 tasks = [task._replace(noise=_noise(task)) for task in tasks]
             ahead = "all" if workers >= at_a_time else workers  # a cluster may grow
@@ -133,6 +147,8 @@ def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
                     yield _received(ended, tasks[0].root)
             except KilledWorker as error:
                 raise Stopped(f"the cluster lost the workers of one run again and again ({told(error)})") from None
+            except (FutureCancelledError, CommClosedError):
+                raise Stopped("the cluster's scheduler is not there any more") from None
 
     return pool
 
@@ -206,6 +222,8 @@ def _received(ended: Ended, root: Path) -> Ended:
             folder.put(ended.files)
         finally:
             folder.lock.release()
+    except NotStored as error:
+        return Ended(ended.key, "failed", str(error))
     except OSError as error:
         return Ended(ended.key, "failed", f"it could not be stored: {told(error)}")
     return ended._replace(files={})

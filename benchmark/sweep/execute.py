@@ -17,7 +17,7 @@ from ..contract.errors import BadInput, told
 from ..contract.text import one_line
 from ..data import stratified
 from ..score import accuracy, score_test, score_training, select, wrong_label_fit
-from ..store import RunFolder, Store
+from ..store import NotStored, RunFolder, Store
 from ..streams import numpy_stream
 from ..train.device import settle
 from ..train.memory import ADVICE, OutOfMemory, exhausted, release
@@ -36,15 +36,16 @@ DIGEST = hashlib.sha256().digest_size
 def execute(
     job: Job,
     root: Path,
-    each_epoch: Callable[[], None] = lambda: None,
+    still_mine: Callable[[], None] = lambda: None,
     *,
     again: bool = False,
     retry: bool = False,
 ) -> str:
     """Does a job, or goes on with it where it was interrupted; gives its status.
 
-    `again`: from its beginning, whatever is there; `retry`: also if it has failed; `each_epoch` is called after every epoch.
-    Raises OSError where its results cannot be stored, and KeyboardInterrupt, but nothing that the job's own code raises.
+    `again`: from its beginning, whatever is there; `retry`: also if it has failed; `still_mine` is called before anything is
+    written, and does not return where another has the run by now. Raises NotStored and KeyboardInterrupt, but nothing that the
+    job's own code raises.
     """
     folder = Store(root).run(job.key)
     if again:
@@ -52,11 +53,13 @@ def execute(
     if folder.status == "finished" or (folder.status == "failed" and not retry):
         return folder.status
     try:
-        _execute(job, root, folder, each_epoch)
-    except KeyboardInterrupt:
+        _execute(job, root, folder, still_mine)
+    except (KeyboardInterrupt, NotStored):
         raise
     except BaseException as error:  # a run that fails is recorded, whatever its plugin raised, and harms no other
-        folder.fail(reason(error), traceback.format_exc())
+        details = traceback.format_exc()
+        still_mine()
+        folder.fail(reason(error), details)
         return "failed"
     return "finished"
 
@@ -71,16 +74,16 @@ def reason(error: BaseException) -> str:
     return told(error)
 
 
-def _execute(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None]) -> None:
+def _execute(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], None]) -> None:
     """From the last checkpoint, or from the beginning, to the end; after a want of memory once more, in more parts."""
     device = torch.device(job.device)
     settle(device, job.threads)
     parts = 1
-    while parts := _attempt(job, root, folder, each_epoch, parts):
+    while parts := _attempt(job, root, folder, still_mine, parts):
         release(device)
 
 
-def _attempt(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], None], parts: int) -> int:
+def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], None], parts: int) -> int:
     """Trains, with each batch in so many parts at least, and judges. Gives 0, or in how many the next attempt has to do it.
 
     A step that does not fit into memory leaves an epoch half done, so that everything has to be built anew.
@@ -88,6 +91,7 @@ def _attempt(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
     ready = made_ready(job, root)
     trainer = ready.trainer
     machine = environment(job.device, job.threads)
+    still_mine()
     folder.begin(
         job.spec,
         {
@@ -108,12 +112,13 @@ def _attempt(job: Job, root: Path, folder: RunFolder, each_epoch: Callable[[], N
             if not failure.parts:
                 raise
             return failure.parts
+        still_mine()
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
-        each_epoch()
-    metrics = _judged(ready, history, folder)
+    metrics = _judged(ready, history, folder, still_mine)
     content = weights_of(trainer)
     record = record_of(job, ready.data, ready.noise, ready.sets.train, ready.card, machine, content, metrics)
+    still_mine()
     folder.save_model(content, record)
     folder.finish(metrics, job.inputs)  # last, because it declares the run finished
     return 0
@@ -154,7 +159,7 @@ def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
     return history
 
 
-def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder) -> dict[str, Any]:
+def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, still_mine: Callable[[], None]) -> dict[str, Any]:
     """Predicts, stores that, and scores it."""
     trainer, sets, data, kept = ready.trainer, ready.sets, ready.data, ready.sets.kept
     given, reference = ready.given[kept], ready.reference[kept]
@@ -163,6 +168,7 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder) -> d
     _check_finite(test, train, noise_score)
     predicted = train.logits.argmax(axis=1)
     votes = data.data.test.votes
+    still_mine()
     folder.save_arrays(
         "predictions",
         {

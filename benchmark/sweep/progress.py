@@ -16,6 +16,7 @@ from statistics import fmean
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ..contract.errors import BadInput
 from ..store import Store
 from ..words import counted
 from .plan import Job
@@ -111,11 +112,17 @@ class Progress:
         if not self._quiet:
             self._poll()
             if self._live is None or status == "failed":
-                why = f": {ended.why or self._store.run(key).failure()['error']}" if status == "failed" else ""
+                why = f": {ended.why or self._why(key)}" if status == "failed" else ""
                 with self._lock:
                     left = self._time_left()
                 self.say(f"[{len(self._ended)}/{len(self._jobs)}] {run_label(self._jobs[key])}: {status}{why}{left}")
         return status
+
+    def _why(self, key: str) -> str:
+        try:
+            return str(self._store.run(key).failure()["error"])
+        except (BadInput, KeyError):  # another command has begun it anew
+            return "see its failure.json"
 
     def _watch(self) -> None:
         while not self._stop.wait(0.5):

@@ -104,7 +104,11 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
 def _replaced(jobs: Sequence[Job], statuses: Mapping[str, str], store: Store) -> Iterator[str]:
     for job in jobs:
         if statuses[job.key] == "finished":
-            yield f"replacing {run_label(job)}, which had {store.run(job.key).metrics()['acc_last']:.2f} %"
+            try:
+                had = f"which had {store.run(job.key).metrics()['acc_last']:.2f} %"
+            except BadInput:  # what is damaged is replaced first of all, and another may have begun with that
+                had = "whose metrics.json cannot be read"
+            yield f"replacing {run_label(job)}, {had}"
 
 
 def _tasks(jobs: Sequence[Job], statuses: Mapping[str, str], out: Path, *, again: bool) -> list[Task]:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from typing import IO, Any, TypeVar
 
 from ..contract.errors import told
@@ -30,6 +31,8 @@ THREADS = (
     "NUMEXPR_NUM_THREADS",
 )
 """What the libraries of linear algebra ask, when they are loaded, for how many threads they may begin."""
+LOOK = 0.2
+"""Seconds between two looks at whether a process that has not answered is still there."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 BEGIN = """
 import signal, sys
@@ -55,6 +58,7 @@ class Slot:
         """`gpu`: the only one that the process sees, as CUDA_VISIBLE_DEVICES names it; `code`: of what it has loaded."""
         self.threads, self.gpu, self.code = threads, gpu, code
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
 
     def do(self, function: Callable[..., T], *arguments: Any, timeout: float | None = None) -> T:
         """What a function gives, called in the process. Raises what that does, Died, or TookTooLong after `timeout` seconds."""
@@ -89,22 +93,38 @@ class Slot:
     def _begun(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             environment = dict.fromkeys(THREADS, str(self.threads)) | ({} if self.gpu is None else {VISIBLE: self.gpu})
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", BEGIN.format(path=sys.path, module=__name__)],
-                env=os.environ | environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", BEGIN.format(path=sys.path, module=__name__)],
+                    env=os.environ | environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            except OSError:  # no memory for another process
+                raise Died from None
             self._answer(self._process)  # when it is ready: what it takes to begin is not a run's
         return self._process
 
-    @staticmethod
-    def _answer(process: subprocess.Popen[bytes]) -> tuple[Any, BaseException | None]:
-        assert process.stdout is not None
-        try:
-            answer: tuple[Any, BaseException | None] = _receive(process.stdout)
-        except (EOFError, OSError, ValueError):  # the pipe ends, or is closed by `end`
-            raise Died from None
+    def _answer(self, process: subprocess.Popen[bytes]) -> tuple[Any, BaseException | None]:
+        """Not read by whoever waits: what a plugin has forked holds the pipe open when its process is no more."""
+        heard: SimpleQueue[tuple[Any, BaseException | None] | None] = SimpleQueue()
+
+        def listen(pipe: IO[bytes]) -> None:
+            try:
+                heard.put(_receive(pipe))
+            except (EOFError, OSError, ValueError):  # the pipe ends, or is closed by `end`
+                heard.put(None)
+
+        self._listener = threading.Thread(target=listen, args=(process.stdout,), daemon=True)
+        self._listener.start()
+        answer, ended = None, False
+        while not ended:
+            ended = process.poll() is not None  # what it said before is heard below
+            with contextlib.suppress(Empty):
+                answer = heard.get(timeout=LOOK)
+                break
+        if answer is None:
+            raise Died
         return answer
 
     def end(self) -> None:
@@ -113,9 +133,14 @@ class Slot:
         if process is not None:
             process.kill()
             process.wait()
+            if self._listener is not None:
+                self._listener.join(LOOK)
+                if self._listener.is_alive():  # to close what it reads would be to wait for it
+                    process.stdout = None
             for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
 
 
 class Slots:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from ..store import RunFolder, Store
+from ..store import NotStored, RunFolder, Store
 from .slots import SLOTS, Died, TookTooLong
 from .worker import HELD, Ended, Task, do, stack_of
 
@@ -63,14 +63,14 @@ def _until_done(
                     ended = failed(task, "the system ended its worker process, most likely for want of memory")
                 if ended.status == BROKEN:
                     broken.add(ended.key)
-                if ended.status in (BROKEN, HELD):  # what another does, or has begun, is not begun anew
-                    waiting[ended.key] = task._replace(again=False)
+                if ended.status in (BROKEN, HELD):  # what another does, or what was begun here, is not begun anew
+                    begun = ended.status == HELD or folder_of(task).status != "finished"
+                    waiting[ended.key] = task._replace(again=task.again and not begun)
                 else:
                     del waiting[ended.key]
                     yield ended
-        held = {key: task for key, task in waiting.items() if key not in broken}
-        if held:
-            waiting |= _free(held, say)
+        if waiting:  # others are at all that is left, also at what had lost its process here
+            waiting |= _free(waiting, say)
 
 
 def _let_go(task: Task) -> None:
@@ -105,11 +105,13 @@ def failed(task: Task, why: str) -> Ended:
         if not folder.lock.claim(task.over):
             return Ended(task.job.key, HELD)
         try:
+            if folder.status == "finished":  # it died, or was ended, in the moment after
+                return Ended(task.job.key, "finished")
             folder.fail(why, stack_of(folder))
             folder.tidy()
         finally:
             folder.lock.release()
-    except OSError:
+    except (OSError, NotStored):
         return Ended(task.job.key, "failed", why)
     return Ended(task.job.key, "failed")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..contract.errors import told
-from ..store import RunFolder, Store
+from ..store import NotStored, RunFolder, Store
 from .plan import Job
 
 HELD = "held"
@@ -67,7 +67,9 @@ def do(task: Task, timeout: float | None = None) -> Ended:
                 return Ended(key, execute(task.job, task.root, still_mine, again=task.again, retry=task.retry))
         finally:
             folder.lock.release()
-    except OSError as error:
+    except NotStored as error:
+        return Ended(key, "failed", str(error))
+    except OSError as error:  # of the lock, and of the folder
         return Ended(key, "failed", f"it could not be stored: {told(error)}")
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,55 @@ def test_an_unreadable_lock_is_somebodys_until_it_has_been_watched(path: Path, c
     assert not Lock(path).claim()
     assert str(Lock(path).other()) == "a process unknown"
     assert Lock(path).claim(over="unknown")
+
+
+def test_another_users_process_that_the_system_hides_is_not_taken_for_dead(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    owned_by(path, pid=holder.pid, born=module._born(holder.pid))
+    read = Path.read_text
+
+    def hidden(file: Path, **how: str) -> str:
+        if str(file).startswith(f"/proc/{holder.pid}/"):
+            raise FileNotFoundError(file)  # as with `hidepid`
+        return read(file, **how)
+
+    monkeypatch.setattr(Path, "read_text", hidden)
+    assert Lock(path).other() is not None
+    assert not Lock(path).claim()
+    holder.kill()
+    holder.wait()
+    assert Lock(path).claim()
+
+
+def test_one_failed_look_does_not_end_the_heartbeat(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT", 0.01)
+    lock, failed = Lock(path), threading.Event()
+    assert lock.claim()
+    read = Path.read_text
+
+    def fails_once(file: Path, **how: str) -> str:
+        if file == path and not failed.is_set():
+            failed.set()
+            raise OSError("stale file handle")
+        return read(file, **how)
+
+    monkeypatch.setattr(Path, "read_text", fails_once)
+    assert failed.wait(10)
+    os.utime(path, ns=(1, 1))
+    deadline = time.monotonic() + 10
+    while path.stat().st_mtime_ns == 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    lock.release()
+
+
+def test_a_lock_that_cannot_be_written_leaves_nothing(path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # files of no length only, as on a full disk
+    try:
+        with pytest.raises(OSError, match="too large"):
+            Lock(path).claim()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(path.parent.iterdir()) == []

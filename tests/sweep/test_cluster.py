@@ -88,6 +88,26 @@ def test_a_worker_is_killed_then_the_driver_and_the_sweep_ends_as_on_one_machine
     assert names == {str(path.relative_to(alone)) for path in alone.rglob("*")}
 
 
+@pytest.mark.slow
+def test_a_scheduler_that_dies_is_told_in_one_line_and_what_is_done_is_kept(tiny_plugin: Path, tmp_path: Path) -> None:
+    out, file = tmp_path / "o", tmp_path / "scheduler.json"
+    scheduler = ("distributed.cli.dask_scheduler", "--scheduler-file", file, "--host", "127.0.0.1", "--port", 0)
+    worker = ("distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", 1, "--no-dashboard", "--no-nanny")
+    with process(*scheduler, "--no-dashboard", wait_for=file) as head, process(*worker):
+        address = Path(file).read_text(encoding="utf-8").partition('"address": "')[2].partition('"')[0]
+        command = [sys.executable, "-m", *map(str, words(tiny_plugin, out, "--backend", "dask", "--scheduler", address))]
+        driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        until(lambda: finished(out), driver)
+        head.kill()
+        told = driver.communicate(timeout=60)[1]
+    assert driver.returncode == 1
+    assert "Traceback" not in told, told
+    what, command_that_goes_on = told.splitlines()[-2:]
+    assert what.startswith("the cluster's scheduler is not there any more; ")
+    assert command_that_goes_on.startswith("python -m benchmark run")
+    assert 1 <= len(pd.read_csv(out / "results.csv")) <= len(finished(out)) < 12, "a worker ends the run that it is at"
+
+
 def swept(plugin: Path, out: Path, settings: Settings = DASK, methods: tuple[str, ...] = ("ce", "scn")):
     given = {"dataset": "tiny", "methods": methods, "noise": (20,), "epochs": 2, "threads": 1, "plugins": (str(plugin),)}
     return run_sweep(checked_sweep(given), out, settings)
@@ -160,6 +180,21 @@ def test_a_cluster_without_devices_is_refused_where_devices_are_to_be_shared(tin
     assert not Store(tmp_path / "o").is_here
 
 
+def test_an_address_of_an_unknown_kind_is_bad_input_before_there_is_half_a_client(tiny_plugin: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"--scheduler nonsense://x: there is no answer \(ValueError: unknown address scheme"):
+        swept(tiny_plugin, tmp_path / "o", dataclasses.replace(DASK, scheduler="nonsense://x"))
+
+
 def test_a_scheduler_that_does_not_answer_is_bad_input(tiny_plugin: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"--scheduler tcp://127\.0\.0\.1:9: there is no answer"):
         swept(tiny_plugin, tmp_path / "o", dataclasses.replace(DASK, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_a_cluster_that_does_one_run_at_a_time_does_it_itself(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*_: object) -> None:
+        raise AssertionError("it was done by the command, which may have no GPU")
+
+    monkeypatch.setattr(cluster, "contained", here)
+    assert swept(tiny_plugin, tmp_path / "o", dataclasses.replace(DASK, jobs=1)).finished == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -142,15 +144,13 @@ def test_a_killed_run_goes_on_in_as_many_parts_to_the_same_bits(
     (job,) = planned(plugins, tmp_path / "straight", method)
     (again,) = planned(plugins, tmp_path / "killed", method)
     assert execute(job, tmp_path / "straight") == "finished"
-    done: list[int] = []
 
     def kill() -> None:
-        done.append(1)
-        if len(done) == killed_after:
+        if len(run_of(again, tmp_path / "killed").history_rows()) == killed_after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        execute(again, tmp_path / "killed", each_epoch=kill)
+        execute(again, tmp_path / "killed", still_mine=kill)
     assert execute(again, tmp_path / "killed") == "finished"
     straight, killed = run_of(job, tmp_path / "straight"), run_of(again, tmp_path / "killed")
     assert parts(straight) == parts(killed)
@@ -204,3 +204,28 @@ def test_the_data_set_that_does_not_fit_is_no_matter_of_the_batch_size(plugins, 
 def test_reasons_are_one_line() -> None:
     assert reason(MemoryError()).startswith("out of main memory outside of the training steps")
     assert reason(RuntimeError("two\nlines")) == "RuntimeError: two lines"
+
+
+def test_who_has_lost_a_run_writes_nothing_more(plugins, tmp_path: Path) -> None:
+    """Asleep for so long that another has taken the run over, and has finished it by now."""
+    (job,) = planned(plugins, tmp_path / "o", "roomy")
+    folder, finished = run_of(job, tmp_path / "o"), {}
+    moments = ["begun", "after an epoch", "after another", "after the last", "predicted", "judged"]
+
+    def lost_at(moment: int) -> Callable[[], None]:
+        calls = itertools.count()
+
+        def still_mine() -> None:
+            if next(calls) == moment:
+                folder.put(finished)
+                raise KeyboardInterrupt
+
+        return still_mine
+
+    assert execute(job, tmp_path / "o") == "finished"
+    finished = folder.files()
+    for moment, name in enumerate(moments):
+        folder.discard()
+        with pytest.raises(KeyboardInterrupt):
+            execute(job, tmp_path / "o", still_mine=lost_at(moment))
+        assert folder.files() == finished, name

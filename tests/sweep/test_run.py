@@ -344,11 +344,14 @@ def test_a_checkpoint_with_one_flipped_bit_is_none(tiny_plugin: Path, tmp_path: 
     job = outcome.jobs[0]
     shutil.copytree(tmp_path / "straight" / "noise", tmp_path / "o" / "noise")
 
+    looks = iter([False, False, True])  # before it begins, before its first checkpoint, before its second
+
     def stopped() -> None:
-        raise KeyboardInterrupt
+        if next(looks):
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        execute.execute(job, tmp_path / "o", each_epoch=stopped)
+        execute.execute(job, tmp_path / "o", stopped)
     file = tmp_path / "o" / "runs" / job.key / "checkpoint.pt"
     content = bytearray(file.read_bytes())
     state = torch.load(io.BytesIO(content[execute.DIGEST :]), weights_only=True)
@@ -363,6 +366,17 @@ def test_a_checkpoint_with_one_flipped_bit_is_none(tiny_plugin: Path, tmp_path: 
     assert execute.execute(job, tmp_path / "o") == "finished"
     assert trained == [0, 1]
     assert_identical(tmp_path / "straight", tmp_path / "o")
+
+
+def test_force_replaces_what_is_damaged_too(tiny_plugin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "o"
+    given = {"dataset": "tiny", "methods": ("ce",), "noise": (20,), "epochs": 1, "threads": 1, "plugins": (str(tiny_plugin),)}
+    run_sweep(checked_sweep(given), out, Settings(quiet=True))
+    (metrics,) = out.glob("runs/*/metrics.json")
+    metrics.write_text("{")
+    assert run_sweep(checked_sweep(given), out, Settings(force=True)).finished == 1
+    assert "replacing ce, symmetric 20 %, seed 0, whose metrics.json cannot be read" in capsys.readouterr().err
+    assert Store(out).run(metrics.parent.name).metrics()["acc_last"] is not None
 
 
 def test_force_replaces_runs_one_by_one(tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

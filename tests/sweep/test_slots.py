@@ -51,6 +51,16 @@ def test_one_that_takes_too_long_is_ended(slot: Slot) -> None:
         os.kill(before, 0)
 
 
+@pytest.mark.parametrize(("then", "timeout", "told"), [("os._exit(3)", None, Died), ("time.sleep(60)", 1, TookTooLong)])
+def test_what_a_plugin_has_forked_does_not_keep_anybody_waiting(slot: Slot, then: str, timeout: int | None, told: type) -> None:
+    assert slot.do(int, "3") == 3
+    begun = time.monotonic()
+    with pytest.raises(told):
+        slot.do(exec, f"import os, time\nif os.fork() == 0:\n    time.sleep(20)\n    os._exit(0)\n{then}", timeout=timeout)
+    assert time.monotonic() - begun < 15, "it waited for the child"
+    assert slot.do(int, "3") == 3
+
+
 def test_libraries_are_told_of_the_threads_and_the_gpu_before_they_are_loaded() -> None:
     slot = Slot(3, "7", "")
     assert (slot.do(ENVIRONMENT, "OMP_NUM_THREADS"), slot.do(ENVIRONMENT, "CUDA_VISIBLE_DEVICES")) == ("3", "7")
