@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmark.store import Store
-from benchmark.sweep.work import BROKEN, work
+from benchmark.sweep.work import BROKEN, failed, work
 from benchmark.sweep.worker import HELD, Ended, Task
 
 
@@ -33,3 +33,35 @@ def test_a_run_whose_process_died_and_that_another_took_over_is_waited_for(tmp_p
     assert [e.status for e in ended] == ["finished"]
     assert len(told) == 1
     assert len(asked) == 3, "once, then found held, then free: it is not asked for again and again meanwhile"
+
+
+def lost(folder: Path, status: str | None) -> tuple[Task, Ended]:
+    """A run whose process was lost when it had that status, and what becomes of it."""
+    task = Task(SimpleNamespace(key="k"), folder, again=True, retry=False, code="")
+    run = Store(folder).run("k")
+    run.path.mkdir(parents=True)
+    if status:
+        (run.path / status).write_text("{}")
+    return task, failed(task, "it took too long")
+
+
+def test_a_run_that_had_finished_when_its_process_was_ended_has_not_failed(tmp_path: Path) -> None:
+    assert lost(tmp_path / "a", "metrics.json")[1].status == "finished"
+    assert not (tmp_path / "a" / "runs" / "k" / "failure.json").exists()
+    assert lost(tmp_path / "b", None)[1].status == "failed"
+    assert Store(tmp_path / "b").run("k").failure()["error"] == "it took too long"
+
+
+def test_what_is_to_be_begun_anew_and_died_before_that_is_begun_anew(tmp_path: Path) -> None:
+    """Not when it had been begun: it then goes on."""
+    for status, again in (("metrics.json", True), ("spec.json", False)):
+        task, _ = lost(tmp_path / status, status)
+        (tmp_path / status / "runs" / "k" / "failure.json").unlink(missing_ok=True)
+        asked: list[bool] = []
+
+        def pool(tasks: Sequence[Task], *_: object, asked: list[bool] = asked) -> Iterator[Ended]:
+            asked += [task.again for task in tasks]
+            yield Ended("k", BROKEN if len(asked) == 1 else "finished")
+
+        assert [ended.status for ended in work([task], 1, None, pool)] == ["finished"]
+        assert asked == [True, again]
