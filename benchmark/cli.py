@@ -60,6 +60,8 @@ noise.command("export")(noise_export)
 noise.command("import")(noise_import)
 app.add_typer(noise, name="noise")
 
+LONGEST = 1_000
+"""Characters of either end of a message."""
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]  # click's own, wherever this version of typer keeps it
 
 
@@ -82,5 +84,7 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
-    """One line, whatever a user's names hold."""
-    print("error:", one_line(message), file=sys.stderr)
+    """One line that can be read, whatever a user's names hold."""
+    line = one_line(message)
+    cut = line if len(line) <= 2 * LONGEST else f"{line[:LONGEST]} … {line[-LONGEST:]}"  # what was wanted stands at the end
+    print("error:", cut, file=sys.stderr)

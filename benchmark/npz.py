@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ MOST = 100
 """Arrays in a file."""
 
 
-def read_npz(file: Path, largest: int = LARGEST) -> Mapping[str, NDArray[Any]]:
-    """All arrays by name. Raises ValueError for more than `largest` bytes; zip, zlib and numpy raise types of their own.
+def read_npz(file: Path, largest: int = LARGEST, wanted: Container[str] | None = None) -> Mapping[str, NDArray[Any]]:
+    """The arrays that are `wanted` (all, if None) by name. Raises ValueError for more than `largest` bytes in the file; zip,
+    zlib and numpy raise types of their own.
 
     Objects, which would have to be unpickled, are refused by numpy.
     """
@@ -26,4 +27,4 @@ def read_npz(file: Path, largest: int = LARGEST) -> Mapping[str, NDArray[Any]]:
     if len(members) > MOST or sum(member.file_size for member in members) > largest:  # no more of a member is read than that
         raise ValueError(f"it has {len(members)} arrays, or more than {largest:,} bytes of them")
     with np.load(file, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored}
+        return {name: stored[name] for name in stored if wanted is None or name in wanted}

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pydantic import FiniteFloat
+
 from .contract.errors import BadInput, unknown
 
 PROTOCOL = 1
@@ -30,18 +32,18 @@ class Recipe:
     epochs: int
     batch_size: int
     optimizer: Literal["sgd", "adam"]
-    lr: float  #: the peak rate
-    weight_decay: float
-    momentum: float  #: of SGD
+    lr: FiniteFloat  #: the peak rate
+    weight_decay: FiniteFloat
+    momentum: FiniteFloat  #: of SGD
     schedule: Literal["one-cycle", "cosine", "exponential", "step", "constant"]
-    warmup: float  #: one-cycle: the share of the steps in which the rate rises from 0 to its peak; it then falls to 0
+    warmup: FiniteFloat  #: one-cycle: the share of the steps in which the rate rises from 0 to its peak; it then falls to 0
     cycles: int  #: cosine: how often the rate starts anew at its peak and falls to `floor`
-    floor: float  #: cosine: its lowest rate, as a share of the peak
-    decay: float  #: exponential: the factor an epoch; step: the factor at each milestone
-    milestones: tuple[float, ...]  #: step: shares of the schedule
-    flip: float  #: probability of a mirrored image, for datasets whose classes survive it
-    shift: float  #: largest shift in each direction, as a share of the image's side; the border is repeated
-    erase: float  #: probability of one erased rectangle of 2 to 25 % of the area, filled with the mean colour
+    floor: FiniteFloat  #: cosine: its lowest rate, as a share of the peak
+    decay: FiniteFloat  #: exponential: the factor an epoch; step: the factor at each milestone
+    milestones: tuple[FiniteFloat, ...]  #: step: shares of the schedule
+    flip: FiniteFloat  #: probability of a mirrored image, for datasets whose classes survive it
+    shift: FiniteFloat  #: largest shift in each direction, as a share of the image's side; the border is repeated
+    erase: FiniteFloat  #: probability of one erased rectangle of 2 to 25 % of the area, filled with the mean colour
     balanced: bool  #: whether an epoch draws as many samples of each given label, with repeats, as AffectNet's papers do
 
     @property
@@ -126,7 +128,7 @@ class DatasetSpec:
     name: str
     subset: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    imbalance: float | None = None  #: images of the training set's most frequent class over those of its rarest
+    imbalance: FiniteFloat | None = None  #: images of the training set's most frequent class over those of its rarest
 
     @classmethod
     def parse(cls, text: str, options: Mapping[str, Any], imbalance: float | None = None) -> DatasetSpec:
@@ -154,13 +156,13 @@ class RunSpec:
 
     dataset: DatasetSpec
     noise_kind: str  #: a file's is `file:<name>`
-    noise_rate: float | None  #: a fraction
+    noise_rate: FiniteFloat | None  #: a fraction
     method: str
     options: Mapping[str, Any]  #: the method's options that differ from its defaults
     backbone: str
     pretrained: str | None
     recipe: Recipe
-    validation: float  #: the fraction of the training set that is held out
+    validation: FiniteFloat  #: the fraction of the training set that is held out
     precision: str
     seed: int
 

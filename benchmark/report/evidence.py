@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ..contract.errors import BadInput
+import numpy as np
+
+from ..contract.errors import BadInput, told
 from ..score.arrays import Bools, Ints
 from ..store import Store
 from .results import Result
@@ -35,10 +37,18 @@ class StoredEvidence:
         """See `Evidence`."""
         found: dict[str, Bools] = {}
         for run in runs:
+            folder = self._store.run(run.key)
             try:
-                found[run.key] = self._store.run(run.key).test_right()
+                right = folder.test_right()
             except BadInput as error:
                 self.damaged[run.key] = str(error)
+            except Exception as error:  # a damaged file may raise whatever zip and numpy have
+                self.damaged[run.key] = f"the predictions in {folder.path} cannot be read: {told(error)}"
+            else:
+                if right.ndim != 1 or right.dtype != np.bool_:
+                    self.damaged[run.key] = f"{folder.path} has predictions that are none: {right.dtype} {right.shape}"
+                else:
+                    found[run.key] = right
         (usual, _), *_ = Counter(map(len, found.values())).most_common(1) or [(0, 0)]
         for key in [key for key, right in found.items() if len(right) != usual]:
             count = len(found.pop(key))
@@ -47,4 +57,10 @@ class StoredEvidence:
 
     def labels(self, run: Result) -> Ints:
         """See `Evidence`."""
-        return self._store.run(run.key).test_reference()
+        folder = self._store.run(run.key)
+        try:
+            return folder.test_reference()
+        except BadInput:
+            raise
+        except Exception as error:  # as above
+            raise BadInput(f"the predictions in {folder.path} cannot be read: {told(error)}") from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from ..contract.errors import BadInput
-from ..contract.text import written
+from ..contract.text import cut, written
 from ..paths import is_file_name
 from ..store import PlannedRun, RunFolder, Store
 
@@ -19,6 +20,10 @@ COLUMNS = (
     "dataset", "noise_kind", "noise_rate", "noise_realised", "method", "backbone", "epochs", "seed", "status", *METRICS, *COSTS,
     "key", "recipe", "pretrained", "options", "error",
 )  # fmt: skip
+
+
+LARGEST = 1e12
+"""No metric and no cost comes near."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,9 @@ def _read(run: PlannedRun, folder: RunFolder) -> Result:
     status = folder.status
     try:
         metrics = folder.metrics() if status == "finished" else {}
+        for name, value in metrics.items():
+            if value is not None and abs(value) > LARGEST:  # the sum of a few such might be none
+                raise BadInput(f"{folder.path / 'metrics.json'} is damaged: its {cut(name)} is {value:g}")
         error = str(folder.failure().get("error", "unknown")) if status == "failed" else None
     except BadInput:
         if folder.status == status:
@@ -77,6 +85,8 @@ def _check(run: PlannedRun, store: Store) -> None:
     for name in (run.key, run.noise_sha256):
         if not is_file_name(name):
             raise BadInput(f"{store.root / 'grid.json'} is damaged: {written(name)} in it is no name of a file")
+    if not (0 <= run.realised <= 1 and math.isfinite(run.imbalance)):
+        raise BadInput(f"{store.root / 'grid.json'} is damaged: rates of {run.realised:g} and {run.imbalance:g} in it")
 
 
 def results_rows(results: list[Result]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -157,7 +158,8 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             content: Any = load_file(file)
         else:
             _check_packing(file)
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # of what torch finds odd in a file that it then refuses
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except BadInput:
         raise
     except pickle.UnpicklingError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +102,12 @@ def test_files_that_cannot_be_read_are_bad_input(tmp_path: Path, name: str, cont
     with pytest.raises(BadInput) as error:
         read_weights(tmp_path / name)
     assert "\n" not in str(error.value)
+
+
+def test_what_torch_finds_odd_in_a_file_is_not_told(tmp_path: Path):
+    torch.save({"w": torch.zeros(500)}, tmp_path / "w.pth", pickle_protocol=3)
+    with warnings.catch_warnings(action="error"):
+        assert read_weights(tmp_path / "w.pth").keys() == {"w"}
 
 
 def test_a_file_without_tensors_is_bad_input(tmp_path: Path):

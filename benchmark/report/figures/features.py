@@ -23,11 +23,9 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     group = group.hardest()
     stored = {}
     for method, runs in group.by_method().items():
-        arrays = (
-            group.arrays(runs[0], ("features", "index"), "features") if group.store.run(runs[0].key).has("features") else {}
-        )
-        if arrays:
+        if group.store.run(runs[0].key).has("features"):
             reference = group.arrays(runs[0], ("test_reference",))["test_reference"]
+            arrays = group.arrays(runs[0], ("features", "index"), "features", {"index": len(reference)})
             stored[method] = arrays["features"], reference[arrays["index"]]
     if not stored:
         raise NotApplicable("no method of this sweep shows its features")

@@ -79,7 +79,7 @@ def draw_uncertain(group: Group) -> tuple[alt.TopLevelMixin, str]:
 
     def ends(run: Result, size: Size) -> tuple[list[Cell], list[Cell]]:
         arrays = group.arrays(run, ("test_logits", "test_uncertainty", "test_reference"))
-        if len(arrays["test_reference"]) != len(split):
+        if arrays["test_logits"].shape != (len(split), len(names)):
             raise BadInput(f"runs/{run.key}: it has other test images than {run.spec.dataset.label}")
         u, predicted, reference = arrays["test_uncertainty"], arrays["test_logits"].argmax(axis=1), arrays["test_reference"]
         order = np.argsort(u, kind="stable")
@@ -109,7 +109,8 @@ def draw_flipped(group: Group) -> tuple[alt.TopLevelMixin, str]:
 
     def ends(run: Result, size: Size) -> tuple[list[Cell], list[Cell]]:
         wanted = "train_index", "train_given", "train_reference", "train_noise_score"
-        index, given, reference, score = group.arrays(run, wanted).values()
+        below = {"train_index": len(split), "train_given": len(names), "train_reference": len(names)}
+        index, given, reference, score = group.arrays(run, wanted, below=below).values()
         order = missed_first(score, given, reference)
 
         def cell(k: int) -> Cell:

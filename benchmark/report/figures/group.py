@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ from ..results import Result
 OVERLAID = 8
 """Most methods whose lines can be told apart in one panel."""
 
+PLANES = frozenset(("test_logits", "test_votes", "features"))
+"""Stored arrays of two dimensions; the others have one."""
+WHOLE = frozenset(("test_reference", "test_votes", "train_index", "train_given", "train_reference", "train_predicted", "index"))
+"""Stored arrays of whole numbers; the others are of fractions."""
 Row = dict[str, Any]
 """One line of a chart's data."""
 
@@ -79,14 +84,26 @@ class Group:
         many = f"{min(counts)} seeds" if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
         return f"{many}; band: one standard deviation to each side of the mean" if band else many
 
-    def arrays(self, result: Result, wanted: Collection[str], name: str = "predictions") -> dict[str, NDArray[Any]]:
-        """Stored arrays of a run. Raises BadInput where one is missing."""
+    def arrays(
+        self,
+        result: Result,
+        wanted: Collection[str],
+        name: str = "predictions",
+        below: Mapping[str, int] = MappingProxyType({}),
+    ) -> dict[str, NDArray[Any]]:
+        """Stored arrays of a run, in the order in which they are wanted. Raises BadInput where one is missing or cannot be.
+
+        `below`: of an array of whole numbers, what all of them must be less than.
+        """
         found = self.store.run(result.key).arrays(name, wanted)
+        if "test_logits" in found and found["test_logits"].ndim == 2:
+            below = {**below, "test_reference": found["test_logits"].shape[1]}
+        lengths: dict[str, int] = {}
         for array in wanted:
             if array not in found:
                 raise BadInput(f"runs/{result.key}/{name}.npz is damaged: there is no {array} in it")
-            if not np.isfinite(found[array]).all():
-                raise BadInput(f"runs/{result.key}/{name}.npz is damaged: not all values of its {array} are finite")
+            if fault := _fault(array, found[array], below.get(array), lengths):
+                raise BadInput(f"runs/{result.key}/{name}.npz is damaged: {fault}")
         return found
 
     @cached_property
@@ -115,6 +132,21 @@ class Group:
             return [str(k) for k in range(count)], " Classes have numbers: their names are not in this machine's cache."
         repeated = {name for name in names if names.count(name) > 1}
         return [f"{name} ({k})" if name in repeated else name for k, name in enumerate(names)], ""
+
+
+def _fault(name: str, array: NDArray[Any], below: int | None, lengths: dict[str, int]) -> str:
+    """What is wrong with a stored array, if anything; `lengths`, of the arrays before it, by what they are of."""
+    of = name.partition("_")[0] if "_" in name else ""
+    if array.ndim != (2 if name in PLANES else 1) or not array.size or lengths.setdefault(of, len(array)) != len(array):
+        return f"its {name} has the shape {array.shape}"
+    if array.dtype.kind not in ("iu" if name in WHOLE else "f"):
+        return f"its {name} is {array.dtype}"
+    if not np.isfinite(array).all():
+        return f"not all values of its {name} are finite"
+    least = -1 if name == "train_reference" else 0  # -1: an image from outside
+    if name in WHOLE and not (least <= array.min() and (below is None or array.max() < below)):
+        return f"the values of its {name} go from {array.min()} to {array.max()}"
+    return ""
 
 
 def settings(store: Store, results: Sequence[Result]) -> Iterator[Group]:

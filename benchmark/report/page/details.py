@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,8 @@ def _environment(folder: RunFolder, result: Result) -> Mapping[str, Any]:
     if result.status == "missing":
         return {}
     try:
-        return folder.environment()
+        found: Mapping[str, Any] = json.loads(json.dumps(folder.environment()), parse_constant=str)  # pages know no NaN
+        return found
     except BadInput as damaged:
         return {"not known": str(damaged)}
 

@@ -49,6 +49,33 @@ def test_definitions_keep_to_the_schema_and_vega_lite_warns_of_nothing(tmp_path:
     assert "WARN" not in capfd.readouterr().err
 
 
+DAMAGE = {
+    "another shape": ("test_logits", lambda array: array[0], "has the shape (3,)"),
+    "fewer": ("train_given", lambda array: array[:-1], "has the shape (44,)"),
+    "none": ("test_uncertainty", lambda array: array[:0], "has the shape (0,)"),
+    "words": ("train_reference", lambda array: array.astype(str), "is <U"),
+    "fractions": ("test_reference", lambda array: array + 0.5, "is float64"),
+    "whole numbers": ("train_noise_score", lambda array: array.astype(int), "is int64"),
+    "a class that is none": ("test_reference", lambda array: array + 1, "go from 1 to 3"),
+    "a class below": ("train_given", lambda array: array - 1, "go from -1 to 1"),
+    "an image that is none": ("train_index", lambda array: array + 10_000, "go from 10000 to"),
+    "a feature of none": ("index", lambda array: array + 10_000, "go from 10000 to"),
+    "features of another": ("features", lambda array: array[:, 0], "has the shape (75,)"),
+}
+
+
+@pytest.mark.parametrize(("name", "change", "wanted"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_arrays_that_cannot_be_cost_the_figures_that_want_them(tmp_path: Path, name: str, change, wanted: str):
+    store = finished_sweep(tmp_path)
+    file = next(tmp_path.glob(f"runs/ce*/{'features' if name in ('features', 'index') else 'predictions'}.npz"))
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    np.savez(file, **{**arrays, name: change(arrays[name])})
+    lost = [figure for figure in figures(store) if isinstance(figure, Missing) and figure.damaged]
+    assert lost
+    assert all(f"{file.parent.name}/{file.name} is damaged: " in figure.reason and wanted in figure.reason for figure in lost)
+
+
 def test_several_noises_have_figures_of_their_own(tmp_path: Path):
     store = finished_sweep(tmp_path, rates=(0.3, 0.0, None))
     said = list(write(store, figures(store, ["clean-flipped", "accuracy-noise"]), ["svg"]))

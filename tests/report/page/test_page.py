@@ -62,6 +62,26 @@ def test_whatever_users_name_things_is_text(tmp_path: Path):
     assert (run["error"], run["details"]) == ("Diverged: </script><b>", "Traceback <!-- </script><script>alert(3)</script>")
 
 
+def test_numbers_that_are_none_are_words_in_a_page(tmp_path: Path):
+    """JSON has no NaN, and a page with one would show nothing at all."""
+    store = finished_sweep(tmp_path)
+    (key, *_) = [run.key for run in store.plan()]
+    (store.run(key).path / "environment.json").write_text('{"threads": NaN, "cores": [Infinity]}')
+    found = Parsed(page_of(store)).data
+    assert found["shared"][found["runs"][key]["environment"]] == {"threads": "NaN", "cores": ["Infinity"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["options = 3", "options = {ce = {a = 1979-05-27}}", "recipe = 3", "seeds = 'x'", "noise = [[1]]"]
+)
+def test_a_sweep_that_somebody_edited_costs_the_commands_only(tmp_path: Path, text: str):
+    store = finished_sweep(tmp_path)
+    usual = {"dataset": '"marked"', "methods": '["ce"]', "noise_kind": '"symmetric"', "seeds": "[0]", "backbone": '"small"'}
+    lines = [f"{name} = {value}\n" for name, value in usual.items() if not text.startswith(name)]
+    store.save_sweep(f"[[sweep]]\n{''.join(lines)}{text}\n")
+    assert {run["command"] for run in Parsed(page_of(store)).data["runs"].values()} == {None}
+
+
 def test_each_cell_opens_the_runs_behind_it(tmp_path: Path):
     store = finished_sweep(tmp_path, methods=("ce", "scn"), rates=(0.0, 0.3), seeds=(0, 1, 2))
     found = Parsed(page_of(store, names=["cost"]))
