@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from benchmark.contract import BadInput
 from benchmark.sweep.plan import named, plan
@@ -64,7 +65,7 @@ def planned(tiny_plugin, **given):
     from benchmark.sweep.plan import plan
 
     tiny = {"dataset": "tiny", "precision": "fp32", "plugins": (str(tiny_plugin),)}
-    return plan(checked_sweep({**tiny, **given}), "cpu", 1)
+    return plan(checked_sweep({**tiny, **given}), torch.device("cpu"), 1)
 
 
 def test_all_methods_of_a_seed_meet_the_same_labels(tiny_plugin):
@@ -153,7 +154,7 @@ def test_all_is_every_method_that_the_dataset_has_what_it_needs_for(tiny_plugin,
     assert {"ce", "rul", "told"} <= set(everything)
     assert set(everything) - set(named(checked_sweep({"dataset": "bare", **common}))[0].methods) >= {"told"}
     with pytest.raises(BadInput, match="'told' needs votes"):
-        plan(checked_sweep({"dataset": "bare", **common, "methods": ("told",)}), "cpu", 1)
+        plan(checked_sweep({"dataset": "bare", **common, "methods": ("told",)}), torch.device("cpu"), 1)
 
 
 def test_all_methods_may_be_more_runs_than_a_plan_holds(tiny_plugin):
