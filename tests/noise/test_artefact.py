@@ -146,7 +146,7 @@ def test_only_whole_numbers_are_labels(tmp_path: Path, kind: type):
 
 def test_labels_that_would_fill_the_memory_are_refused_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A thousandth of what they are: 300 kB took 5.5 GB."""
-    monkeypatch.setattr("benchmark.npz.read_npz.__defaults__", (100_000,))
+    monkeypatch.setattr("benchmark.npz.read_npz.__defaults__", (100_000, None))
     file = tmp_path / "n.npz"
     file.write_bytes(made().to_bytes())
     read_artefact(file)
