@@ -202,7 +202,7 @@ def _with_pickle(content: bytes, change: Callable[[bytes], bytes]) -> bytes:
     return buffer.getvalue()
 
 
-@cases(16, 500)
+@cases(80, 500)  # torch's old format holds addresses, so that the same damage strikes elsewhere each time
 def test_pretrained_weights(tmp_path: Path, examples: int):
     def case(given: tuple[str, bytes]) -> str:
         name, content = given
