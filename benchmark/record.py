@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -58,7 +57,8 @@ class ModelRecord:
     def __post_init__(self) -> None:
         C, H, W = self.image_shape
         K = len(self.classes)
-        whole = len(self.mean) == len(self.std) == C and all(map(math.isfinite, (*self.mean, *self.std))) and min(self.std) > 0
+        whole = len(self.mean) == len(self.std) == C
+        whole = whole and all(0 <= mean <= 1 for mean in self.mean) and all(1e-5 <= std <= 2 for std in self.std)
         if not (C in (1, 3) and min(H, W) >= 1 and max(H, W, self.side or 1) <= LARGEST_SIDE and whole):
             raise ValueError(f"images {self.image_shape} with mean {self.mean} and deviation {self.std}")
         if K < 2 or not 1 <= self.num_samples <= MOST_SAMPLES:

@@ -70,12 +70,15 @@ class TrainedModel:
         call: the same call gives the same numbers, and the test set, in its order and in one call, gives those that the run
         stored. What a single image gets hangs on the images before it for such methods.
 
-        Raises BadInput for no images, for arrays of another shape or type, and for a file that is missing or cannot be decoded.
+        Raises BadInput for no images, for arrays of another shape or type, for a file that is missing or cannot be decoded, and
+        where the model's numbers are not finite.
         """
         size = evaluation_batch(self._model.image_shape, self.record.side, self._model.device)
         parts = self._cut(images, size) if isinstance(images, np.ndarray) else self._decoded(images_at(images)[0], size)
         with _streams_kept(self._model.device):
             predicted = self._model.predict_batches(map(self._normalised, parts), PURPOSE)
+        if not (np.isfinite(predicted.logits).all() and np.isfinite(predicted.uncertainty).all()):
+            raise BadInput(f"the model of run {self.record.key} says nothing of some images: its numbers are not all finite")
         probabilities = torch.from_numpy(predicted.logits).softmax(dim=1).numpy()
         return Predictions(predicted.logits.argmax(axis=1), probabilities, predicted.uncertainty, predicted.logits)
 

@@ -301,6 +301,8 @@ def lacking_a_tensor(run: Path) -> None:
         (changed(std=[0.0]), ["model.json is damaged"]),
         (changed(mean=[float("nan")]), ["model.json is damaged"]),
         (changed(std=[float("inf")]), ["model.json is damaged"]),
+        (changed(std=[1e-300]), ["model.json is damaged"]),
+        (changed(mean=[1e300]), ["model.json is damaged"]),
         (changed(image_shape=[1, 100_000, 100_000]), ["model.json is damaged", "100000"]),
         (changed(side=100_000), ["model.json is damaged"]),
         (changed(num_samples=10**12), ["model.json is damaged", "1000000000000 training images"]),
@@ -336,6 +338,15 @@ def test_names_in_a_record_are_no_more_trusted_than_a_users(folder: Path, given:
     _, record = RunFolder(folder).model()
     changed(spec=dataclasses.replace(record.spec, **given).to_dict())(folder)
     refusal(lambda: load_model(folder, device="cpu"), *words)
+
+
+def test_weights_that_give_no_numbers_give_no_predictions(folder: Path, few: Trained):
+    from safetensors.torch import load, save
+
+    state = load((folder / "model.safetensors").read_bytes())
+    state["classifier.bias"][0] = float("nan")
+    other_weights(save(state))(folder)
+    refusal(lambda: load_model(folder, device="cpu").predict(few.test), "not all finite")
 
 
 def test_a_method_from_a_file_needs_that_file_and_its_code(tiny_plugin: Path, tmp_path: Path):

@@ -119,7 +119,7 @@ def test_tables(tmp_path: Path, folder: Path, examples: int):
     hold(case, examples, deep=0.3, given=damage(folder, READ_BY_TABLES))
 
 
-@cases(5, 200)
+@cases(5, 120)
 def test_reports(tmp_path: Path, folder: Path, examples: int):
     def case(given: tuple[str, bytes]) -> str:
         return came(answered(tmp_path, folder, given, "report", "--formats", "none"), given)

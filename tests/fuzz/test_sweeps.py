@@ -64,15 +64,18 @@ def far(answer: Answer) -> str:
 
 @cases(24, 400)
 def test_settings_that_are_not_what_they_should_be(tmp_path: Path, tiny_plugin: Path, examples: int):
-    def case(given: Any) -> str:
+    def case(given: Any, also: tuple[str, ...]) -> str:
         with Sandbox.below(tmp_path) as sandbox:
             try:
                 text = tomli_w.dumps(given if isinstance(given, dict) else {"sweep": given})
             except (TypeError, ValueError, AttributeError):  # what TOML cannot say
                 text = repr(given)
-            return far(planned(sandbox, "--config", sandbox.file("s.toml", text), "--plugin", tiny_plugin))
+            return far(planned(sandbox, "--config", sandbox.file("s.toml", text), "--plugin", tiny_plugin, *also))
 
-    hold(case, examples, deep=0.4, given=sweeps())
+    also = st.sampled_from(
+        ((), (), ("--methods", "ce"), ("--dataset", "tiny"), ("--noise-kind", "human"), ("--set", "tiny.test=9"))
+    )
+    hold(case, examples, deep=0.3, given=sweeps(), also=also)
 
 
 @cases(16, 400)
