@@ -35,9 +35,19 @@ SWEEP: dict[str, Any] = {
     "precision": "fp32",
     "threads": 1,
     "data_root": ".",
+    "noise_files": [],
+    "plugins": [],
     "options": {"scn": {"beta": 0.5}, "tiny": {"train": 48, "test": 24}},
 }
-DISPENSABLE = ("precision", "threads", "validation", "balanced", "imbalance", "batch_size", "epochs", "data_root", "options")
+DISPENSABLE = (
+    *("precision", "threads", "validation", "balanced", "imbalance", "batch_size", "epochs", "data_root", "options"),
+    *("noise_files", "plugins"),
+)
+RAW = (
+    *("9" * 5_000, "0x" + "f" * 5_000, "-" + "9" * 30, "1e400", "-inf", "nan", "1979-05-27T07:32:00Z", "07:32:00", "true"),
+    *("[" * 5_000, "{a = 1}", "{" + ".".join("a" * 5_000) + " = 1}", '"\\u0000"', "[1, [2, 'x']]", "[]", "{}", "''", "'a'"),
+)
+"""Values as TOML writes them, such as nobody means."""
 
 
 @st.composite
@@ -73,19 +83,36 @@ def test_settings_that_are_not_what_they_should_be(tmp_path: Path, tiny_plugin: 
             return far(planned(sandbox, "--config", sandbox.file("s.toml", text), "--plugin", tiny_plugin, *also))
 
     also = st.sampled_from(
-        ((), (), ("--methods", "ce"), ("--dataset", "tiny"), ("--noise-kind", "human"), ("--set", "tiny.test=9"))
+        (
+            (),
+            (),
+            ("--methods", "ce"),
+            ("--methods", "scn"),
+            ("--dataset", "tiny"),
+            ("--noise-kind", "human"),
+            ("--set", "tiny.test=9"),
+        )
     )
     hold(case, examples, deep=0.3, given=sweeps(), also=also)
 
 
-@cases(16, 400)
+@st.composite
+def raw(draw: DrawFn) -> str:
+    """A sweep with one value of another kind."""
+    lines = tomli_w.dumps({name: value for name, value in SWEEP.items() if not isinstance(value, list)}).splitlines()
+    place = draw(st.sampled_from([k for k, line in enumerate(lines) if " = " in line]))
+    lines[place] = f"{lines[place].partition(' = ')[0]} = {draw(st.sampled_from(RAW))}"
+    return "\n".join(lines)
+
+
+@cases(20, 400)
 def test_files_with_damaged_bytes(tmp_path: Path, tiny_plugin: Path, examples: int):
     def case(content: bytes | str) -> str:
         with Sandbox.below(tmp_path) as sandbox:
             return far(planned(sandbox, "--config", sandbox.file("s.toml", content), "--plugin", tiny_plugin))
 
     text = tomli_w.dumps(SWEEP)
-    hold(case, examples, deep=0.3, content=misspelt(text) | misspelt(text, most=1) | damaged(text.encode(), most=1))
+    hold(case, examples, deep=0.3, content=misspelt(text) | misspelt(text, most=1) | damaged(text.encode(), most=1) | raw())
 
 
 OPTIONS: dict[str, Any] = {
