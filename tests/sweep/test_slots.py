@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -120,6 +122,7 @@ def test_all_can_be_ended_whatever_they_are_at() -> None:
 
 MASTER = """
 from pathlib import Path
+from types import ModuleType
 from benchmark.sweep.slots import SLOTS
 with SLOTS.taken(1, "cpu", "") as slot:
     import os
@@ -138,8 +141,10 @@ def test_a_process_of_this_kind_ends_when_its_master_is_gone(tmp_path: Path) -> 
         time.sleep(0.05)
 
 
-def test_what_it_cannot_import_is_an_error_and_no_death(slot: Slot) -> None:
-    before = slot.do(NAME)
-    with pytest.raises(ModuleNotFoundError):
-        slot.do(test_what_it_cannot_import_is_an_error_and_no_death)
+def test_what_it_cannot_import_is_an_error_and_no_death(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, elsewhere = slot.do(NAME), ModuleType("of_this_process_only")
+    exec("def greet(): ...", elsewhere.__dict__)
+    monkeypatch.setitem(sys.modules, elsewhere.__name__, elsewhere)
+    with pytest.raises(ModuleNotFoundError, match=elsewhere.__name__):
+        slot.do(elsewhere.greet)
     assert slot.do(NAME) == before
