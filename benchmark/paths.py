@@ -81,6 +81,11 @@ PART = "-part-"
 """In the name of a file that is being written."""
 
 
+def has_parts(folder: Path) -> bool:
+    """Whether there is anything for `remove_parts` to remove, or anybody writing."""
+    return any(folder.glob(f".*{PART}*"))
+
+
 def remove_parts(folder: Path) -> None:
     """Removes the files that processes which were killed have left half written in a folder. Nobody may be writing there.
 

@@ -67,8 +67,9 @@ def examine(root: Path) -> Examination:
         runs = {key: Run(key, faults=(Fault("unverified", unseen),), is_plain=False) for key in grid.lines}
     findings += _of_grid(grid, runs, artefacts)
     findings += orphans(grid, runs, [name for name in there if name not in runs], artefacts)
-    findings += _left_over(tree, top, now)
-    if in_use(top, now):
+    used = in_use(tree, top, now)
+    findings += _left_over(tree, top, used, now)
+    if used:
         findings.append(Finding("in use", LOCK, "somebody is at work in this folder"))
     grid = replace(grid, faults=tuple(finding for finding in findings if finding.where in (GRID, SWEEPS)))
     findings += stale(tree, grid, runs)
@@ -128,7 +129,7 @@ def _of_grid(grid: Grid, runs: Mapping[str, Run], artefacts: Artefacts) -> Itera
         yield Finding("absent", "noise", f"{count} of the grid not here, and so not checked")
 
 
-def _left_over(tree: Tree, top: Mapping[str, stat_result], now: float) -> Iterator[Finding]:
+def _left_over(tree: Tree, top: Mapping[str, stat_result], used: bool, now: float) -> Iterator[Finding]:
     """Files that were being written when their writer was killed, and the lock of somebody who is gone."""
     places = {name: about for name, about in top.items() if name == LOCK or half_of(name) in _AT_THE_TOP}
     if "figures" in top and stat.S_ISDIR(top["figures"].st_mode):
@@ -136,7 +137,7 @@ def _left_over(tree: Tree, top: Mapping[str, stat_result], now: float) -> Iterat
             figures = tree.names("figures").items()
             places |= {f"figures/{name}": about for name, about in figures if _is_half_a_figure(name)}
     for place, about in places.items():
-        if stat.S_ISREG(about.st_mode) and is_old(about, now):
+        if stat.S_ISREG(about.st_mode) and (is_old(about, now) or (place == LOCK and not used)):
             yield Finding("leftover", place, _why_left(place), (place,))
 
 

@@ -24,7 +24,7 @@ def repair(found: Examination) -> tuple[Examination, list[str]]:
     """
     need_writable("doctor --repair", found.root)
     tree = Tree(found.root)
-    if in_use(tree.names(), time.time()):
+    if in_use(tree, tree.names(), time.time()):
         raise BadInput(f"doctor --repair {found.root}: somebody is at work in this folder; wanted one that nobody uses")
     outcome: dict[str, str] = {}  # by place: why it is still there
     for finding in found.findings:
@@ -45,7 +45,7 @@ def _delete(tree: Tree, place: str) -> str:
     """Why a file could not be deleted; empty where it is gone."""
     *folder, name = place.split("/")
     try:
-        if len(folder) == 2 and in_use(tree.names(*folder), time.time()):
+        if len(folder) == 2 and in_use(tree, tree.names(*folder), time.time(), *folder):
             return "somebody is at work on the run"
         tree.delete(*folder, name)
     except Unreadable as error:

@@ -16,6 +16,7 @@ from ..contract.errors import BadInput
 from ..paths import PART
 from ..spec import RunSpec
 from ..store import Inputs, RunFolder, Store
+from ..store.lock import Lock
 from ..store.manifest import LARGE, MANIFEST, SMALL
 from ..store.run import LOCK, STACK
 from .finding import Fault
@@ -74,9 +75,15 @@ def is_old(about: stat_result, now: float) -> bool:
     return now - about.st_mtime >= STALE
 
 
-def in_use(there: Mapping[str, stat_result], now: float) -> bool:
-    """Whether a folder with these files is locked by somebody who is still at work in it."""
-    return LOCK in there and stat.S_ISREG(there[LOCK].st_mode) and not is_old(there[LOCK], now)
+def in_use(tree: Tree, there: Mapping[str, stat_result], now: float, *place: str) -> bool:
+    """Whether a folder with these files is locked by somebody who is still at work in it, as far as can be seen from here."""
+    if LOCK not in there or not stat.S_ISREG(there[LOCK].st_mode) or is_old(there[LOCK], now):
+        return False
+    try:
+        owner = Lock(tree.plain(*place, LOCK)).owner()
+    except Unreadable:
+        return True
+    return owner is not None and not owner.is_dead()
 
 
 def examined(tree: Tree, store: Store, key: str, line: Line | None, labels: Mapping[str, NDArray[np.int32]], now: float) -> Run:
@@ -90,11 +97,11 @@ def examined(tree: Tree, store: Store, key: str, line: Line | None, labels: Mapp
     run.ours = tuple(name for name in there if name in OURS or half_of(name) in (*OURS, LOCK, STACK))
     run.is_plain = all(stat.S_ISREG(there[name].st_mode) for name in run.ours)
     run.strangers = tuple(name for name, about in there.items() if not _is_known(name, about))
-    run.status = "in use" if in_use(there, now) else _status(there)
+    run.status = "in use" if in_use(tree, there, now, "runs", key) else _status(there)
     run.leftovers = tuple(
         name
         for name, about in there.items()
-        if stat.S_ISREG(about.st_mode) and ((run.status, name) in _SERVED or (_is_passing(name) and is_old(about, now)))
+        if stat.S_ISREG(about.st_mode) and ((run.status, name) in _SERVED or _is_left(name, about, run.status == "in use", now))
     )
     folder = store.run(key)
     if run.status == "finished":
@@ -115,6 +122,11 @@ def _is_known(name: str, about: stat_result) -> bool:
 def _is_passing(name: str) -> bool:
     """Whether a file is there only while somebody is at work on the run."""
     return name == LOCK or half_of(name) in (*OURS, LOCK, STACK)
+
+
+def _is_left(name: str, about: stat_result, used: bool, now: float) -> bool:
+    """Whether a file of that kind is there because its maker was killed."""
+    return _is_passing(name) and (is_old(about, now) or (name == LOCK and not used))
 
 
 def _status(there: Mapping[str, stat_result]) -> str:

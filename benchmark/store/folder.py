@@ -53,6 +53,7 @@ class Store:
 
     def __init__(self, root: Path):
         self.root = root
+        self._lock: Lock | None = None  #: while this process is alone
 
     def check_writable(self) -> None:
         """Raises BadInput where nothing can be written; leaves no trace."""
@@ -83,7 +84,10 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Only one process at a time changes a folder's sweep, plan and tables; this one, when it can be. Raises BadInput."""
+        """Only one process at a time changes a folder's sweep, plan and tables; this one, when it can be. Raises BadInput.
+
+        So does what writes there, where this process was stopped for so long that another has the folder by then.
+        """
         lock = Lock(self.root / LOCK)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -93,8 +97,10 @@ class Store:
         try:
             for folder in (self.root.resolve(), self.root / "noise", self.root / "figures"):
                 remove_parts(folder)
+            self._lock = lock
             yield
         finally:
+            self._lock = None
             lock.release()
 
     def run(self, key: str) -> RunFolder:
@@ -105,7 +111,7 @@ class Store:
         """Keeps a noise artefact under its name; one that is there already, and whole, is not written again."""
         path = self.noise_path(sha256)
         if not path.is_file() or path.read_bytes() != content:
-            write_whole(path, content)
+            self._write(path, content)
 
     def noise_path(self, sha256: str) -> Path:
         """Where the artefact of that name lies."""
@@ -118,12 +124,12 @@ class Store:
 
     def save_sweep(self, text: str) -> None:
         """Replaces sweep.toml."""
-        write_whole(self.root / "sweep.toml", text.encode())
+        self._write(self.root / "sweep.toml", text.encode())
 
     def save_plan(self, runs: Iterable[PlannedRun]) -> None:
         """Keeps the whole grid in order, so that tables can show what is missing."""
         (self.root / "runs").mkdir(parents=True, exist_ok=True)
-        write_whole(self.root / "grid.json", as_json([run.to_dict() for run in runs]))
+        self._write(self.root / "grid.json", as_json([run.to_dict() for run in runs]))
 
     def plan(self, *, needed: bool = True) -> list[PlannedRun]:
         """The whole grid in order. Raises BadInput where the folder holds no sweep, unless none is `needed`."""
@@ -143,6 +149,13 @@ class Store:
     def save_result(self, name: str, content: str | bytes) -> None:
         """results.csv, a table, or a figure (`figures/NAME`). Raises BadInput."""
         try:
-            write_whole(self.root / name, content.encode() if isinstance(content, str) else content)
+            self._write(self.root / name, content.encode() if isinstance(content, str) else content)
         except OSError as error:
             raise BadInput(f"{self.root / name} cannot be written ({error.strerror})") from None
+
+    def _write(self, path: Path, content: bytes) -> None:
+        if self._lock is not None and not self._lock.is_mine():
+            raise BadInput(
+                f"{self.root}: this process was held up, and another is at work there by now; give the command again"
+            )
+        write_whole(path, content)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import socket
 import tempfile
 import threading
@@ -64,11 +65,13 @@ class Lock:
     def owner(self) -> Owner | None:
         """Who holds it; None where nobody does."""
         try:
-            return Owner(**json.loads(self.path.read_text(encoding="utf-8")))
+            owner = Owner(**json.loads(self.path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError):
             return UNKNOWN
+        is_whole = all(type(value) is (int if name == "pid" else str) for name, value in asdict(owner).items())
+        return owner if is_whole and 0 <= owner.pid < 2**31 and re.fullmatch(r"\w{1,64}", owner.token) else UNKNOWN
 
     def other(self) -> Owner | None:
         """Who holds it and is alive, as far as is known: whoever asks again and again learns after STALE seconds at most."""

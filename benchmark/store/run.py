@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract.errors import BadInput, told
-from ..paths import PART, remove_parts, write_whole
+from ..paths import PART, has_parts, remove_parts, write_whole
 from ..record import ModelRecord
 from ..spec import RunSpec
 from .files import as_json, npz, read_json
@@ -176,10 +176,20 @@ class RunFolder:
             self._write(Path(name).name, files[name])
 
     def tidy(self) -> None:
-        """Removes what processes that were killed have left beside a run; only for whoever holds it, or where it has ended."""
+        """Removes what processes that were killed have left beside a run; only for whoever holds it."""
         remove_parts(self.path)
         if self.status in ("finished", "failed"):
             (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def tidy_if_free(self) -> None:
+        """The same, where there may be something to remove, a dead owner's lock too, and nobody is at work on the run."""
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            left = has_parts(self.path) or any((self.path / name).is_file() for name in (LOCK, "checkpoint.pt"))
+            if left and self.lock.claim():
+                try:
+                    self.tidy()
+                finally:
+                    self.lock.release()
 
     @property
     def stack(self) -> Path:

@@ -89,7 +89,7 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
         before = {key: status for key, status in statuses.items() if key not in keys}
         for key, status in before.items():
             if status == "finished":
-                store.run(key).tidy()
+                store.run(key).tidy_if_free()
         with Progress(store, todo, workers, list(before.values()), settings.quiet) as progress:
             for line in (*_replaced(todo, statuses, store), *notes):
                 progress.say(line)

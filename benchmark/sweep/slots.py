@@ -86,6 +86,10 @@ class Slot:
             raise Died from None
         finally:
             timer.cancel()
+            if timer.is_alive():
+                timer.join()
+            if late.is_set():  # also in the moment after the answer
+                self.end()
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
 from ..store import NotStored, RunFolder, Store
 from .slots import SLOTS, Died, TookTooLong
@@ -46,7 +45,7 @@ def work(
     except BaseException:  # Ctrl-C, for one
         SLOTS.end()
         for task in waiting.values():
-            _let_go(task)
+            folder_of(task).tidy_if_free()
         raise
 
 
@@ -71,17 +70,6 @@ def _until_done(
                     yield ended
         if waiting:  # others are at all that is left, also at what had lost its process here
             waiting |= _free(waiting, say)
-
-
-def _let_go(task: Task) -> None:
-    """Removes what a process that was ended has left beside its run."""
-    folder = folder_of(task)
-    owner = folder.lock.owner()
-    if owner and owner.is_dead():
-        with suppress(OSError):
-            if folder.lock.claim():
-                folder.tidy()
-                folder.lock.release()
 
 
 def contained(task: Task, timeout: float | None) -> Ended:

@@ -16,9 +16,10 @@ import tomli_w
 from folders import Folder
 
 from benchmark.contract import BadInput
-from benchmark.doctor import examine
+from benchmark.doctor import examine, repair
 from benchmark.noise import read_artefact
 from benchmark.store import Inputs, PlannedRun, RunFolder, Store
+from benchmark.store.lock import Lock
 from benchmark.store.manifest import LARGE, SMALL
 from benchmark.sweep.run import Settings, plan_sweep
 from benchmark.sweep.sweep import checked_sweep
@@ -483,6 +484,20 @@ def test_a_run_that_somebody_is_at_work_on_is_not_looked_at(folder: Folder):
     found = folder.examined()
     assert [(f.kind, f.where, f.deletes) for f in found.findings] == [("in use", folder.a, ())]
     assert found.summary().startswith("3 runs: 2 finished and verified, 1 in use; ")
+
+
+@pytest.mark.parametrize("where", ["", "a"])
+def test_a_lock_whose_owner_is_known_to_be_dead_is_left_over_at_once(folder: Folder, where: str):
+    place = f"{folder.a}/lock.json" if where else "lock.json"
+    lock = Lock(folder.path(place))
+    assert lock.claim()
+    owner = dataclasses.asdict(lock.owner())
+    assert {f.kind for f in folder.findings()} == {"in use"}
+    lock.release()
+    folder.write(place, json.dumps({**owner, "born": "1"}))
+    assert folder.found() == [("leftover", place, "a lock whose owner is gone")]
+    repair(folder.examined())
+    assert folder.findings() == []
 
 
 def test_what_is_still_to_be_done_is_no_damage(folder: Folder):

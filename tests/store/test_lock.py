@@ -143,6 +143,13 @@ def test_a_heartbeat_tells_that_an_owner_lives(path: Path, monkeypatch: pytest.M
     lock.release()
 
 
+@pytest.mark.parametrize("changes", [{"pid": 2**40}, {"pid": "1"}, {"token": "../../x"}, {"token": "x" * 300}, {"born": 1}])
+def test_an_owner_that_this_suite_would_not_write_is_unreadable(path: Path, changes: dict[str, object]) -> None:
+    owned_by(path, **changes)
+    assert Lock(path).owner() == module.UNKNOWN
+    assert not Lock(path).claim()
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}', "\x00\xff"])
 def test_an_unreadable_lock_is_somebodys_until_it_has_been_watched(path: Path, content: str) -> None:
     path.write_text(content, encoding="latin-1")

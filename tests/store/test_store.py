@@ -13,6 +13,7 @@ from stubs import INPUTS, SPEC
 from benchmark.contract import BadInput
 from benchmark.paths import write_whole
 from benchmark.store import RunFolder, Store
+from benchmark.store.lock import Lock
 
 
 def run_of(out: Path, key: str) -> RunFolder:
@@ -170,6 +171,39 @@ def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path, monkeypa
         write_whole(file, b"new")
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_process_that_was_held_up_until_another_took_the_folder_over_changes_nothing(tmp_path: Path):
+    store = Store(tmp_path)
+    with store.alone():
+        store.save_sweep("mine")
+        other = Lock(tmp_path / "lock.json")
+        assert other.claim(over=other.owner().token)
+        for save in (store.save_sweep, lambda _: store.save_plan([]), lambda _: store.save_result("results.csv", "late")):
+            with pytest.raises(BadInput, match="another is at work there"):
+                save("late")
+    assert other.is_mine()
+    assert store.sweep_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"sweep.toml", "runs", "lock.json"}
+    other.release()
+
+
+def test_what_is_left_beside_a_run_goes_unless_somebody_is_at_work_on_it(tmp_path: Path):
+    run, part = run_of(tmp_path, "k"), tmp_path / "runs" / "k" / ".history.csv-part-ab12"
+    run.make()
+    (run.path / "metrics.json").write_text("{}")
+    run.tidy_if_free()
+    assert not run.lock.path.exists(), "there was nothing to do"
+    for other in (Lock(run.lock.path), None):
+        for left in (part, run.path / "checkpoint.pt"):
+            left.write_text("half")
+        if other:
+            assert other.claim()
+        run.tidy_if_free()
+        assert part.exists() == (run.path / "checkpoint.pt").exists() == (other is not None)
+        if other:
+            other.release()
+    assert [path.name for path in run.path.iterdir()] == ["metrics.json"]
 
 
 def test_a_folder_without_a_sweep_says_so(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -51,6 +52,21 @@ def test_one_that_takes_too_long_is_ended(slot: Slot) -> None:
         slot.do(SLEEP, 60, timeout=0.2)
     with pytest.raises(ProcessLookupError):
         os.kill(before, 0)
+
+
+def test_time_that_is_up_in_the_moment_after_an_answer_ends_nothing_else(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Slot._answer
+
+    def slow(slot: Slot, process: subprocess.Popen[bytes]) -> object:
+        heard = answer(slot, process)
+        process.wait()  # until the time is up
+        return heard
+
+    before = slot.do(NAME)
+    monkeypatch.setattr(Slot, "_answer", slow)
+    assert slot.do(NAME, timeout=0.3) == before
+    monkeypatch.undo()
+    assert slot.do(NAME) != before
 
 
 @pytest.mark.parametrize(("then", "timeout", "told"), [("os._exit(3)", None, Died), ("time.sleep(60)", 1, TookTooLong)])
