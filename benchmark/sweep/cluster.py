@@ -30,6 +30,8 @@ from .worker import HELD, Ended, Task
 
 DEVICE = "device"
 """What a worker calls a device of its among its resources (`dask worker --resources device=1`), for --runs-per-device."""
+ANSWER = 10
+"""Seconds that a scheduler may take to answer."""
 PATIENCE = 60
 """Seconds that a cluster's first worker is waited for."""
 MUST_AGREE = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "scipy")
@@ -70,7 +72,7 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
         return
     try:
         get_backend(parse_address(address)[0])  # else half a client would be made, which waits for its end
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=ANSWER, set_as_default=False)
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:
         raise BadInput(f"--scheduler {address}: no worker has come within {PATIENCE} s") from None

@@ -185,7 +185,10 @@ def test_an_address_of_an_unknown_kind_is_bad_input_before_there_is_half_a_clien
         swept(tiny_plugin, tmp_path / "o", dataclasses.replace(DASK, scheduler="nonsense://x"))
 
 
-def test_a_scheduler_that_does_not_answer_is_bad_input(tiny_plugin: Path, tmp_path: Path) -> None:
+def test_a_scheduler_that_does_not_answer_is_bad_input(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWER", 1)
     with pytest.raises(BadInput, match=r"--scheduler tcp://127\.0\.0\.1:9: there is no answer"):
         swept(tiny_plugin, tmp_path / "o", dataclasses.replace(DASK, scheduler="tcp://127.0.0.1:9"))
 

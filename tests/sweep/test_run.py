@@ -95,7 +95,8 @@ def test_every_method_sees_the_same_labels_within_a_seed(tiny_plugin: Path, tmp_
     assert len(set(given)) == 2
 
 
-@pytest.mark.parametrize("method", [pytest.param("scn", marks=pytest.mark.slow), "rul-relabel"])
+@pytest.mark.slow  # test_killed does it with other methods
+@pytest.mark.parametrize("method", ["scn", "rul-relabel"])
 def test_a_run_killed_in_the_middle_goes_on_to_the_same_bits(tiny_plugin: Path, tmp_path: Path, method: str) -> None:
     words = [
         "--dataset",
