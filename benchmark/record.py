@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .spec import RunSpec
+from .spec import LARGEST_SIDE, RunSpec
 
 FORMAT: Literal[1] = 1
 """Of model.json; raised when what stands in it changes its meaning."""
 HEADLINE = ("acc_last", "macro_acc", "nll", "ece", "error_auroc")
 """What a model says of its test: of all metrics, those that the choice of a model needs first."""
-LARGEST_SIDE = 4096
-"""Pixels of an image's side; a model is tried on such an image when it is built."""
 MOST_SAMPLES = 100_000_000
 """Training images; some methods keep numbers of each."""
 

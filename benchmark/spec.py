@@ -20,6 +20,8 @@ PROTOCOL = 1
 
 NAMED_WEIGHTS = ("imagenet", "dlib-face")
 """Pretrained weights that have a name; all others are in files."""
+LARGEST_SIDE = 4096
+"""Pixels of an image that a backbone is given; it is tried on one when it is built."""
 MOST_SEEDS = 10_000
 """Of a sweep."""
 
@@ -150,6 +152,16 @@ class DatasetSpec:
         return f"{self.name}{options}@{count}{tail}"
 
 
+def backbone_parts(text: str) -> tuple[str, int | None]:
+    """Reads `NAME` or `NAME@SIDE`: a backbone, and the pixels of a side to which it brings all images. Raises BadInput."""
+    name, at, side = text.partition("@")
+    if not at:
+        return name, None
+    if not (side.isascii() and side.isdigit() and len(side) < 6 and 1 <= int(side) <= LARGEST_SIDE):
+        raise BadInput(f"backbone '{text}': wanted NAME or NAME@SIDE, as in resnet18@224, of at most {LARGEST_SIDE} pixels")
+    return name, int(side)
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """One run: all that changes its result, but for the code and the contents of files (`key` adds those)."""
@@ -159,7 +171,7 @@ class RunSpec:
     noise_rate: FiniteFloat | None  #: a fraction
     method: str
     options: Mapping[str, Any]  #: the method's options that differ from its defaults
-    backbone: str
+    backbone: str  #: as `backbone_parts` reads it
     pretrained: str | None
     recipe: Recipe
     validation: FiniteFloat  #: the fraction of the training set that is held out

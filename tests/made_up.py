@@ -18,7 +18,7 @@ from benchmark.data import load
 from benchmark.noise.artefact import Header, frozen
 from benchmark.report.figures.group import Group, settings
 from benchmark.report.results import read_results
-from benchmark.score import accuracy, score_test
+from benchmark.score import accuracy, mistakes, score_test
 from benchmark.spec import DatasetSpec, recipe
 from benchmark.store import PlannedRun, Store
 
@@ -140,6 +140,7 @@ def _finish(store: Store, planned: PlannedRun, data: Data, given: Any, rng: Any,
         [{"epoch": e + 1, "epochs": EPOCHS, "stage": 0, **dict.fromkeys(columns, 10.0 * e + spec.seed)} for e in range(EPOCHS)]
     )
     run.save_arrays("predictions", {name: array for name, array in arrays.items() if name not in without})
+    run.save_arrays("outcomes", {"right": ~mistakes(logits, data.test.labels), "reference": data.test.labels})
     if "features" not in without:
         index = np.arange(0, TEST, 2)
         features = (np.eye(K)[data.test.labels[index]] * 3 + rng.normal(size=(len(index), K))).astype(np.float16)

@@ -109,7 +109,6 @@ def stored(root: Path, runs: Sequence[Result], evidence: Known) -> Path:
     for run in runs:
         folder = store.run(run.key)
         labels = evidence.labels(run)
-        logits = np.eye(evidence.classes, dtype=np.float32)[(labels + ~evidence.rights[run.key]) % evidence.classes]
-        folder.save_arrays("predictions", {"test_logits": logits, "test_reference": labels})
+        folder.save_arrays("outcomes", {"right": evidence.rights[run.key], "reference": labels})
         folder.finish(run.metrics, run.inputs)
     return root

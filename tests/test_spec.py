@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from stubs import SPEC
 
 from benchmark.contract import BadInput
-from benchmark.spec import PROTOCOL, DatasetSpec, RunSpec, key_of, recipe
+from benchmark.spec import PROTOCOL, DatasetSpec, RunSpec, backbone_parts, key_of, recipe
 
 KEY = {"code": "c", "noise": "n", "weights": None}
 
@@ -81,3 +81,14 @@ def test_subsets_that_cannot_be_read_are_refused(text):
     with pytest.raises(BadInput, match="NAME@COUNT"):
         DatasetSpec.parse(text, {})
     assert DatasetSpec.parse("cifar10@10k", {}).subset == 10_000
+
+
+def test_a_backbones_name_may_say_to_what_side_it_brings_images():
+    assert backbone_parts("resnet18") == ("resnet18", None)
+    assert backbone_parts("resnet18@224") == ("resnet18", 224)
+
+
+@pytest.mark.parametrize("side", ["", "0", "-1", "x", "4097", "99999999999", "²", "2@3", " 24"])
+def test_a_side_that_is_none_is_refused(side):
+    with pytest.raises(BadInput, match="wanted NAME or NAME@SIDE, as in resnet18@224"):
+        backbone_parts(f"resnet18@{side}")

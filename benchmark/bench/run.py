@@ -13,7 +13,7 @@ from ..contract.errors import BadInput
 from ..contract.method import Method
 from ..contract.registry import load_plugins
 from ..paths import need_writable, write_whole
-from ..spec import recipe
+from ..spec import LARGEST_SIDE, recipe
 from ..sweep.execute import reason
 from ..sweep.machine import environment
 from ..sweep.plan import ALL
@@ -25,7 +25,7 @@ from .peak import Peak
 from .results import Row, file_name, merged, read_rows, row_of
 from .setting import CHANNELS, Setting
 
-LARGEST_SIDE, MOST_THREADS, LONGEST = 4096, 1024, 3600.0
+MOST_THREADS, LONGEST = 1024, 3600.0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from .arguments import plain_number, whole_number
 Seeds = Annotated[int | None, Option(parser=whole_number, metavar="N", help="How many seeds: 3 means 0, 1, 2. Default 1.")]
 Seed = Annotated[str | None, Option(help="Which seeds, with commas.")]
 Epochs = Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")]
-BackboneName = Annotated[str | None, Option(help="small, resnet18, or any timm model.")]
+BackboneName = Annotated[str | None, Option(help="small, resnet18, or any timm model; NAME@SIDE brings images to that size.")]
 Weights = Annotated[str | None, Option(help="Backbone weights: imagenet, dlib-face, or a .safetensors, .pth or .pt file.")]
 DataRoot = Annotated[str | None, Option(help="Where datasets lie; default $BENCHMARK_DATA.")]
 Device = Annotated[str, Option(help="auto, cpu, cuda or mps.")]

@@ -80,9 +80,8 @@ def _of_run(run: Run, grid: Grid) -> Iterator[Finding]:
     """What is wrong with a run, and what is left over in its folder; an orphan is left as it is."""
     place, of_grid = f"runs/{run.key}", run.key in grid.lines
     for fault in run.faults:
-        names = (fault.only,) if fault.only else run.files
         goes = of_grid and grid.repeatable and fault.kind == "damaged"
-        yield Finding(fault.kind, place, fault.what, tuple(f"{place}/{name}" for name in names) if goes else ())
+        yield Finding(fault.kind, place, fault.what, tuple(f"{place}/{name}" for name in run.files) if goes else ())
     if run.status == "in use":
         yield Finding("in use", place, "somebody is at work on it, and it was not looked at")
     if not of_grid:

@@ -27,7 +27,6 @@ class Fault:
 
     kind: Literal["damaged", "unverified"]
     what: str
-    only: str | None = None  #: the one file that has to go; None: the run is not to be had back but by running it again
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

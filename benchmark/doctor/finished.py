@@ -18,11 +18,8 @@ from ..store import Inputs, RunFolder
 from ..store.manifest import FORMAT, LARGE, MANIFEST, OPTIONAL, SMALL, Content
 from .finding import Fault
 from .grid import Line, key_of_stored, plain_json
-from .numbers import ARRAYS, at_odds, of_history, of_predictions
+from .numbers import ARRAYS, at_odds, of_history, of_outcomes, of_predictions
 from .tree import MOST, Tree, Unreadable
-
-RIGHT = "test_right.npy"
-"""Made of predictions.npz when a table asks for it, and read in its place."""
 
 
 class Checkup:
@@ -44,6 +41,7 @@ class Checkup:
         self.absent: list[str] = []  #: large files that are not here
         self.spec: RunSpec | None = None
         self.metrics: dict[str, float | None] = {}
+        self._right: NDArray[np.bool_] | None = None  # about each test image
 
     def faults(self) -> Iterator[Fault]:
         """Everything that is wrong with it. Where nobody vouches for what it was, nobody knows that it is not so any more.
@@ -56,10 +54,13 @@ class Checkup:
             yield Fault("damaged", self._short(error))
         except Unreadable as error:
             yield Fault("unverified", f"{MANIFEST}: {error}")
-        for check in (self._files, self._key, self._metrics, self._history, self._model, self._environment, self._predictions):
+        for check in (
+            *(self._files, self._key, self._metrics, self._history, self._model, self._environment),
+            *(self._outcomes, self._predictions),
+        ):
             try:
                 for fault in check():
-                    yield fault if self._vouched is not None else replace(fault, kind="unverified", only=None)
+                    yield fault if self._vouched is not None else replace(fault, kind="unverified")
             except BadInput as error:
                 yield Fault("unverified", f"it is as it was written, but {self._short(error)}")
             except Unreadable as error:
@@ -172,8 +173,19 @@ class Checkup:
             if self.inputs and said != self.inputs.noise_sha256:
                 yield Fault("damaged", "environment.json: its noise_sha256 is not the run's")
 
+    def _outcomes(self) -> Iterator[Fault]:
+        """The accuracies of what was right, on which hangs what tables print in bold."""
+        if "outcomes.npz" not in self._found:
+            return
+        self._right, reference = self._folder.outcomes()
+        try:
+            again = of_outcomes(self._right, reference)
+        except ValueError as error:
+            raise BadInput(f"outcomes.npz: its arrays are not a run's ({' '.join(str(error).split())})") from None
+        yield from self._compared(again, "outcomes.npz")
+
     def _predictions(self) -> Iterator[Fault]:
-        """The metrics and the labels of what was predicted, and what tables keep of it."""
+        """The metrics and the labels of what was predicted."""
         if "predictions.npz" not in self._found:
             return
         arrays = self._folder.arrays("predictions", ARRAYS)
@@ -186,17 +198,9 @@ class Checkup:
         yield from self._compared(again, "predictions.npz")
         if not given:
             yield Fault("damaged", "predictions.npz: its given labels are not those of the noise artefact")
-        if RIGHT in self._there and not self._is_kept(~mistakes(arrays["test_logits"], arrays["test_reference"])):
-            yield Fault("damaged", f"{RIGHT}: it is not what predictions.npz says; a table makes it anew", only=RIGHT)
-
-    def _is_kept(self, right: NDArray[np.bool_]) -> bool:
-        try:
-            with self._tree.opened("runs", self._folder.key, RIGHT) as file:
-                return np.array_equal(np.load(file, allow_pickle=False), right)
-        except Unreadable as error:
-            raise Unreadable(f"{RIGHT}: {error}") from None
-        except Exception:  # numpy, of a file that is none of its own
-            return False
+        right = ~mistakes(arrays["test_logits"], arrays["test_reference"])
+        if self._right is not None and not np.array_equal(self._right, right):
+            yield Fault("damaged", "outcomes.npz: it is not what predictions.npz says")
 
 
 def _said(record: ModelRecord) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..score import accuracy, macro_accuracy, nll, select, wrong_label_fit
+from ..score import accuracy, accuracy_of, macro_accuracy, macro_accuracy_of, nll, select, wrong_label_fit
 
 CLOSE = 1e-6
 """Of a figure's size: what other versions of the libraries may round otherwise."""
@@ -24,6 +24,11 @@ def of_history(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float | 
     judged = columns["stage"] == columns["stage"][-1]
     validation = columns["validation_accuracy"][judged].tolist() if "validation_accuracy" in columns else None
     return select(columns["test_accuracy"][judged].tolist(), validation)
+
+
+def of_outcomes(right: NDArray[np.bool_], reference: NDArray[np.int64]) -> dict[str, float | None]:
+    """What the outcomes say of N test images, both (N,). Raises ValueError."""
+    return {"acc_last": accuracy_of(right), "macro_acc": macro_accuracy_of(right, reference)}
 
 
 def of_predictions(arrays: Mapping[str, NDArray[Any]]) -> dict[str, float | None]:

@@ -60,8 +60,6 @@ def _without(found: Examination, gone: set[str], tree: Tree) -> Examination:
         if run.files and gone.issuperset(f"runs/{key}/{name}" for name in run.files):
             tree.prune("runs", key)
             runs[key] = Run(key)
-        elif run.faults:
-            runs[key] = replace(run, faults=tuple(f for f in run.faults if f"runs/{key}/{f.only}" not in gone))
     discarded = tuple(f"runs/{key}" for key, run in runs.items() if run.status != found.runs[key].status)
     artefacts = [name[6:-4] for name in gone if name.startswith("noise/") and not name.startswith("noise/.")]
 

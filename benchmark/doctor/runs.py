@@ -20,11 +20,11 @@ from ..store.lock import Lock
 from ..store.manifest import LARGE, MANIFEST, SMALL
 from ..store.run import LOCK, STACK
 from .finding import Fault
-from .finished import RIGHT, Checkup
+from .finished import Checkup
 from .grid import Line
 from .tree import Tree, Unreadable
 
-OURS = (*SMALL, *LARGE, MANIFEST, "failure.json", "checkpoint.pt", RIGHT)
+OURS = (*SMALL, *LARGE, MANIFEST, "failure.json", "checkpoint.pt")
 """What a run's folder may hold."""
 STALE = 600.0
 """Seconds after which a lock that nobody has touched, or a file that nobody has moved to its place, is left over."""
@@ -116,7 +116,7 @@ def examined(tree: Tree, store: Store, key: str, line: Line | None, labels: Mapp
 
 def _is_known(name: str, about: stat_result) -> bool:
     """Whether a file is told of elsewhere: as one of the run, or as left over."""
-    return name in (*SMALL, *LARGE, MANIFEST, RIGHT) or (stat.S_ISREG(about.st_mode) and (name in OURS or _is_passing(name)))
+    return name in (*SMALL, *LARGE, MANIFEST) or (stat.S_ISREG(about.st_mode) and (name in OURS or _is_passing(name)))
 
 
 def _is_passing(name: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from ..noise import EXACT
+from ..spec import backbone_parts
 from .formats import Table
 from .grouping import (
     by_noise,
@@ -82,7 +83,7 @@ def differences_of(run: Result, row: Published) -> list[str]:
 
     compare("how the epoch was chosen", row.selection, "last", _SELECTION.get(row.selection, ""))
     compare("the epochs", str(row.epochs or ""), str(spec.recipe.epochs), f"{row.epochs} epochs")
-    compare("the backbone", row.registered_backbone, spec.backbone, f"backbone {row.registered_backbone}")
+    compare("the backbone", row.registered_backbone, backbone_parts(spec.backbone)[0], f"backbone {row.registered_backbone}")
     started = "no pretrained weights" if row.weights == "none" else f"weights {row.weights}"
     compare("the pretrained weights", row.weights, spec.pretrained or "none", started)
     if row.registered_noise == UNSTATED:

@@ -1,4 +1,4 @@
-"""What was predicted for each test image, read from the store when a test wants it."""
+"""What became of each test image, read from the store when a test wants it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
-from ..contract.errors import BadInput, told
+from ..contract.errors import BadInput
 from ..score.arrays import Bools, Ints
 from ..store import Store
 from .results import Result
 
 
 class Evidence(Protocol):
-    """Where tests have their predictions from."""
+    """Where tests know it from."""
 
     def right(self, runs: Sequence[Result]) -> Mapping[str, Bools]:
         """By key, whether each of the runs on one test set is right about each of its images, (N,); of those that tell."""
@@ -27,7 +25,7 @@ class Evidence(Protocol):
 
 
 class StoredEvidence:
-    """The predictions of finished runs on disk. A run whose predictions cannot be used is left out, and `damaged` says why."""
+    """The outcomes of finished runs on disk. A run whose outcomes cannot be used is left out, and `damaged` says why."""
 
     def __init__(self, store: Store):
         self._store = store
@@ -37,30 +35,16 @@ class StoredEvidence:
         """See `Evidence`."""
         found: dict[str, Bools] = {}
         for run in runs:
-            folder = self._store.run(run.key)
             try:
-                right = folder.test_right()
+                found[run.key], _ = self._store.run(run.key).outcomes()
             except BadInput as error:
                 self.damaged[run.key] = str(error)
-            except Exception as error:  # a damaged file may raise whatever zip and numpy have
-                self.damaged[run.key] = f"the predictions in {folder.path} cannot be read: {told(error)}"
-            else:
-                if right.ndim != 1 or right.dtype != np.bool_:
-                    self.damaged[run.key] = f"{folder.path} has predictions that are none: {right.dtype} {right.shape}"
-                else:
-                    found[run.key] = right
         (usual, _), *_ = Counter(map(len, found.values())).most_common(1) or [(0, 0)]
         for key in [key for key, right in found.items() if len(right) != usual]:
             count = len(found.pop(key))
-            self.damaged[key] = f"{self._store.run(key).path} has predictions of {count} test images, and others of {usual}"
+            self.damaged[key] = f"{self._store.run(key).path} has outcomes of {count} test images, and others of {usual}"
         return found
 
     def labels(self, run: Result) -> Ints:
         """See `Evidence`."""
-        folder = self._store.run(run.key)
-        try:
-            return folder.test_reference()
-        except BadInput:
-            raise
-        except Exception as error:  # as above
-            raise BadInput(f"the predictions in {folder.path} cannot be read: {told(error)}") from None
+        return self._store.run(run.key).outcomes()[1]

@@ -3,6 +3,7 @@
 from .curves import Reliability, RiskCoverage, reliability, risk_coverage
 from .metrics import (
     accuracy,
+    accuracy_of,
     aurc,
     auroc,
     average_precision,
@@ -10,6 +11,7 @@ from .metrics import (
     ece,
     error_auroc,
     macro_accuracy,
+    macro_accuracy_of,
     mistakes,
     msp_uncertainty,
     nll,
@@ -22,6 +24,7 @@ __all__ = [
     "Reliability",
     "RiskCoverage",
     "accuracy",
+    "accuracy_of",
     "aurc",
     "auroc",
     "average_precision",
@@ -29,6 +32,7 @@ __all__ = [
     "ece",
     "error_auroc",
     "macro_accuracy",
+    "macro_accuracy_of",
     "mistakes",
     "msp_uncertainty",
     "nll",

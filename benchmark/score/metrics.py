@@ -43,8 +43,12 @@ def accuracy(logits: Floats, labels: Ints) -> float | None:
 
     Returns: a value in [0, 100]; None without samples.
     """
-    wrong = mistakes(logits, labels)
-    return 100 * float(np.mean(~wrong)) if wrong.size else None
+    return accuracy_of(~mistakes(logits, labels))
+
+
+def accuracy_of(right: Bools) -> float | None:
+    """The same of what is known to be right or not, (N,)."""
+    return 100 * float(np.mean(right)) if right.size else None
 
 
 def macro_accuracy(logits: Floats, labels: Ints) -> float | None:
@@ -59,11 +63,16 @@ def macro_accuracy(logits: Floats, labels: Ints) -> float | None:
 
     Returns: a value in [0, 100]; None without samples.
     """
-    wrong, y = mistakes(logits, labels), np.asarray(labels, dtype=np.int64)
-    if not wrong.size:
+    return macro_accuracy_of(~mistakes(logits, labels), labels)
+
+
+def macro_accuracy_of(right: Bools, labels: Ints) -> float | None:
+    """The same of what is known to be right or not, (N,). Raises ValueError for labels below zero."""
+    y = np.asarray(labels, dtype=np.int64)
+    if not right.size:
         return None
-    count, right = np.bincount(y), np.bincount(y, ~wrong)
-    return 100 * float(np.mean(right[count > 0] / count[count > 0]))
+    count, hits = np.bincount(y), np.bincount(y, right)
+    return 100 * float(np.mean(hits[count > 0] / count[count > 0]))
 
 
 # ---------------------------------------------------------------- probabilities

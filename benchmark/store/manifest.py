@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import IO, Any, Literal
 
 MANIFEST = "manifest.json"
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 """Raised when other files make a run whole, or what stands in the manifest changes: no other version can judge by it then."""
-SMALL = ("spec.json", "environment.json", "history.csv", "model.json", "metrics.json")
+SMALL = ("spec.json", "environment.json", "history.csv", "outcomes.npz", "model.json", "metrics.json")
 """Files that every finished run has."""
 LARGE = ("predictions.npz", "features.npz", "model.safetensors")
 """Files that a copy which is handed on may leave out; the manifest keeps their sha256."""
@@ -54,7 +54,7 @@ class Content:
 class Manifest:
     """manifest.json: written when everything else of a run is there, just before what declares it finished."""
 
-    format: Literal[1]
+    format: Literal[2]
     inputs: Inputs
     files: Mapping[str, Content]  #: by name
 

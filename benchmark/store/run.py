@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-import io
 import math
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,8 @@ STACK = "stack"
 """What a run's process is at just before it is ended; a part, so that it goes with all that is left half done."""
 ENDS = ("metrics.json", "failure.json")
 """By which a run has ended."""
+MOST_CLASSES = 100_000
+"""That are counted: a damaged label must not fill the memory."""
 
 
 class NotStored(Exception):
@@ -88,15 +87,15 @@ class RunFolder:
         self._write("history.csv", pd.DataFrame(list(rows)).to_csv(index=False).encode())
 
     def save_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
-        """predictions.npz or features.npz; arrays that are None are left out."""
+        """predictions.npz, outcomes.npz or features.npz; arrays that are None are left out."""
         self._write(f"{name}.npz", npz(arrays))
 
     def has(self, name: str) -> bool:
-        """Whether there is a predictions.npz or features.npz."""
+        """Whether there is an array file of that name."""
         return (self.path / f"{name}.npz").is_file()
 
     def arrays(self, name: str, wanted: Iterable[str]) -> dict[str, NDArray[Any]]:
-        """The wanted arrays that predictions.npz or features.npz holds. Raises BadInput where it is missing or damaged."""
+        """The wanted arrays that an array file holds. Raises BadInput where it is missing or damaged."""
         path = self.path / f"{name}.npz"
         if not path.is_file():
             raise BadInput(f"{path} is missing")
@@ -222,41 +221,18 @@ class RunFolder:
                 raise BadInput(f"{self.path / 'metrics.json'} is damaged: its {name} is {value}")
         return metrics
 
-    def test_right(self) -> NDArray[np.bool_]:
-        """Whether the finished run is right about each test image, (N,).
+    def outcomes(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Of each test image whether the finished run is right about it, (N,), and its reference label, (N,).
 
-        Kept in test_right.npy once it has been asked for: reading all logits again would take a table of many runs minutes.
+        All that statistical tests want of the predictions, which are a hundred times as large. Raises BadInput.
         """
-        from ..score import mistakes
-
-        kept, predictions = self.path / "test_right.npy", self.path / "predictions.npz"
-        try:
-            if kept.stat().st_mtime_ns >= predictions.stat().st_mtime_ns:
-                return np.asarray(np.load(kept, allow_pickle=False), dtype=np.bool_)
-        except (OSError, ValueError, EOFError):  # not there yet, or damaged
-            pass
-        logits, reference = self._predictions("test_logits", "test_reference")
-        try:
-            right = ~mistakes(logits, reference)
-        except ValueError as error:
-            raise BadInput(f"{self.path / 'predictions.npz'} is damaged: {error}") from None
-        buffer = io.BytesIO()
-        np.save(buffer, right)
-        with contextlib.suppress(OSError):  # a folder that may only be read
-            write_whole(kept, buffer.getvalue(), lasting=False)
-        return right
-
-    def test_reference(self) -> NDArray[np.int64]:
-        """The reference label of each test image, (N,), of a finished run."""
-        return np.asarray(self._predictions("test_reference")[0])
-
-    def _predictions(self, *names: str) -> list[NDArray[Any]]:
-        path = self.path / "predictions.npz"
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return [arrays[name] for name in names]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise BadInput(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        arrays = self.arrays("outcomes", ("right", "reference"))
+        right, reference = (arrays.get(name, np.empty(0)) for name in ("right", "reference"))
+        is_pair = right.shape == reference.shape and right.ndim == 1 and (right.dtype.kind, reference.dtype.kind) == ("b", "i")
+        if not is_pair or (reference.size and not 0 <= reference.min() <= reference.max() < MOST_CLASSES):
+            said = f"{right.dtype} {right.shape} and {reference.dtype} {reference.shape}"
+            raise BadInput(f"{self.path / 'outcomes.npz'} is damaged: it holds {said}, which are no outcomes and labels")
+        return right, reference.astype(np.int64)
 
     def failure(self) -> dict[str, str]:
         """failure.json of a failed run."""

@@ -197,12 +197,11 @@ def elsewhere(task: Task, timeout: float | None, wanted: Mapping[str, str], mark
 
 def _with_images(job: Job) -> Job:
     """The job with its images where they lie on this machine, prepared if they are not here yet. Raises BadInput."""
-    plugins = load_plugins(job.plugins)
 
     def cache(old: Path, spec: Any, sha256: str | None) -> Path:
         if old.is_dir():
             return old
-        _, new, data = prepared(plugins, spec, data_root(job.data_root))
+        _, new, data = prepared(load_plugins(job.plugins), spec, data_root(job.data_root))
         if sha256 not in (None, data.sha256):
             raise BadInput(f"the images of {spec.label} are other ones")
         return new

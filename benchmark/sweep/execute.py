@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..contract.errors import BadInput, told
 from ..contract.text import one_line
 from ..data import stratified
-from ..score import accuracy, score_test, score_training, select, wrong_label_fit
+from ..score import accuracy, mistakes, score_test, score_training, select, wrong_label_fit
 from ..store import NotStored, RunFolder, Store
 from ..streams import numpy_stream
 from ..train.device import settle
@@ -167,14 +167,14 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, stil
     noise_score = trainer.noise_score(train)
     _check_finite(test, train, noise_score)
     predicted = train.logits.argmax(axis=1)
-    votes = data.data.test.votes
+    labels, votes = data.data.test.labels, data.data.test.votes
     still_mine()
     folder.save_arrays(
         "predictions",
         {
             "test_logits": test.logits,
             "test_uncertainty": test.uncertainty,
-            "test_reference": data.data.test.labels,
+            "test_reference": labels,
             "test_votes": votes,
             "train_index": kept,
             "train_given": given,
@@ -184,8 +184,8 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, stil
             "train_noise_score": noise_score,
         },
     )
-    folder.test_right()  # kept now, so that a table of a thousand runs need not read all of their predictions
-    index = _feature_images(data.data.test.labels)
+    folder.save_arrays("outcomes", {"right": ~mistakes(test.logits, labels), "reference": labels})
+    index = _feature_images(labels)
     features = trainer.features(sets.test, index)
     if features is not None:
         folder.save_arrays("features", {"features": features, "index": index})
@@ -194,7 +194,7 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, stil
     samples = sum(row["samples"] for row in history)
     return {
         **select([row["test_accuracy"] for row in judged], validation),
-        **score_test(test.logits, test.uncertainty, data.data.test.labels, votes),
+        **score_test(test.logits, test.uncertainty, labels, votes),
         **score_training(predicted, given, reference, noise_score),
         "networks": trainer.networks,
         "train_seconds": round(trainer.seconds, 3),

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ..contract.errors import BadInput, unknown
 from ..contract.method import Backbone
+from ..spec import backbone_parts
 from .dlib import MEAN as DLIB_MEAN
 from .dlib import SIDE as DLIB_SIDE
 from .dlib import STD as DLIB_STD
@@ -59,11 +60,13 @@ def torchvision_backbones() -> list[str]:
 
 def own_input(name: str) -> Input:
     """What a backbone wants whatever its weights are."""
-    return Input(DLIB_MEAN, DLIB_STD, DLIB_SIDE) if name == DLIB else AS_IT_IS
+    name, side = backbone_parts(name)
+    return Input(DLIB_MEAN, DLIB_STD, side or DLIB_SIDE) if name == DLIB else Input(side=side)
 
 
 def check_backbone(name: str) -> None:
-    """Raises BadInput, with the nearest name, for a backbone that does not exist."""
+    """Raises BadInput, with the nearest name, for a backbone that does not exist, and for a side that is none."""
+    name, _ = backbone_parts(name)
     if name not in SHOWN and name not in (names := known_backbones()):
         raise unknown("backbone", name, names)
 
@@ -74,7 +77,7 @@ def build_backbone(name: str, image_shape: tuple[int, int, int], precision: str,
     Weights come from torch's global stream. Raises BadInput.
     """
     C, H, W = image_shape
-    inner = (C, side or H, side or W)
+    inner, (name, _) = (C, side or H, side or W), backbone_parts(name)
     try:
         return PrecisionBackbone(_network(name, inner), image_shape, precision, side)
     except Exception as error:  # timm has a thousand models, and each says in its own way that a size does not fit

@@ -8,7 +8,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..contract.errors import BadInput, need_file
-from ..spec import NAMED_WEIGHTS
+from ..spec import NAMED_WEIGHTS, backbone_parts
 from .backbones import AS_IT_IS, DLIB, SMALL, TORCHVISION, Input, own_input
 from .dlib import read_dat
 from .residual import FOR_32_PX
@@ -56,16 +56,18 @@ class Weights:
 
 def load_weights(which: str, backbone: str) -> Weights:
     """The weights that `--pretrained` names: `imagenet`, `dlib-face`, or a file. Raises BadInput."""
+    name, _ = backbone_parts(backbone)
     if which == IMAGENET:
-        return _imagenet(backbone)
+        return _imagenet(name)
     if which == DLIB_FACE:
-        return _dlib_face(backbone)
+        return _dlib_face(name)
     file = Path(which)
     return Weights(file.name, read_weights(file), hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 def at_hand(which: str, backbone: str) -> bool:
     """Whether `load_weights` would find these on this machine, or need not look anywhere else."""
+    backbone, _ = backbone_parts(backbone)
     if which != IMAGENET or backbone in (SMALL, DLIB, *FOR_32_PX):
         return True
     downloads = Path(torch.hub.get_dir(), "checkpoints")
@@ -86,7 +88,9 @@ def at_hand(which: str, backbone: str) -> bool:
 def input_of(backbone: str, weights: Weights | None) -> Input:
     """What images are brought to: as the weights were shown them, or as the backbone wants them."""
     own = own_input(backbone)
-    return weights.input if weights and own == AS_IT_IS else own
+    if weights is None or own.mean is not None:
+        return own
+    return replace(weights.input, side=own.side or weights.input.side)
 
 
 def colour_statistics(shown: Input, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -220,7 +220,7 @@ def _no_array(folder: Folder, **changes: np.ndarray | None) -> None:
 
 
 FOREIGN: dict[str, tuple[Callable[[Folder], object], str]] = {
-    "a manifest": (lambda f: f.edit(f"{f.a}/manifest.json", _set(format=2)), "manifest.json has format 2, and this version"),
+    "a manifest": (lambda f: f.edit(f"{f.a}/manifest.json", _set(format=1)), "manifest.json has format 1, and this version"),
     "a model": (lambda f: f.edit(f"{f.a}/model.json", _set(format=2)), "model.json is damaged: format: Input should be 1"),
     "a spec": (lambda f: f.edit(f"{f.a}/spec.json", lambda s: s.pop("seed")), "spec.json is damaged: seed: Field required"),
     "no number": (lambda f: f.edit(f"{f.a}/metrics.json", _set(nll=float("nan"))), "metrics.json is damaged: its nll is nan"),
@@ -261,17 +261,21 @@ def test_an_artefact_of_another_version_is_not_called_damaged(folder: Folder):
     assert (finding.kind, finding.deletes) == ("damaged", (folder.noise,))
 
 
-def test_what_tables_keep_of_the_predictions_has_to_be_theirs(folder: Folder):
-    """They read it instead, and what they print in bold hangs on it."""
+def test_outcomes_have_to_give_the_accuracies_and_to_be_those_of_the_predictions(folder: Folder):
+    """What tables print in bold hangs on them."""
     run = folder.run(folder.a)
-    right = run.test_right()
-    assert folder.findings() == []
-    for content in (~right, right[1:], np.arange(48)):
-        np.save(run.path / "test_right.npy", content)
-        (finding,) = folder.findings()
-        assert (finding.kind, finding.deletes) == ("damaged", (f"{folder.a}/test_right.npy",))  # the run is whole
-    folder.write(f"{folder.a}/test_right.npy", b"half of it")
-    assert folder.examined().of("damaged")
+    right, reference = run.outcomes()
+    for changes, said in (
+        ({"right": ~right}, "metrics.json: its acc_last is "),
+        ({"right": right[::-1], "reference": reference[::-1]}, "outcomes.npz: it is not what predictions.npz says"),
+        ({"right": right[:5]}, "outcomes.npz is damaged: it holds bool (5,)"),
+        ({"reference": reference - 1}, "outcomes.npz is damaged: it holds bool (48,)"),
+    ):
+        run.save_arrays("outcomes", {"right": right, "reference": reference, **changes})
+        folder.vouch(folder.a)
+        wrong = folder.examined().wrong
+        assert {f.where for f in wrong} == {folder.a}
+        assert any(said in f.what for f in wrong), (said, wrong)
 
 
 # ------------------------------------------------- the grid, its sweeps, the noise

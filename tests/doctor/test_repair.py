@@ -89,14 +89,6 @@ def test_leftovers_go_and_nothing_else(folder: Folder):
     assert folder.findings() == []
 
 
-def test_a_kept_copy_of_what_was_right_goes_without_its_run(folder: Folder):
-    run = folder.run(folder.a)
-    run.test_right()
-    folder.write(f"{folder.a}/test_right.npy", b"half of it")
-    assert repaired(folder)[0] == {f"{folder.a}/test_right.npy"}
-    assert folder.findings() == []
-
-
 def test_a_stale_table_is_written_anew_and_no_format_is_added(folder: Folder):
     whole = folder.files()
     folder.write("results.csv", "acc_last\n99\n")

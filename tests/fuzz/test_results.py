@@ -56,12 +56,13 @@ def _one_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark.report.page, "_bundle", lambda: "window.vegaEmbed = null;")
 
 
-READ_BY_TABLES = ("grid.json", "runs/*/metrics.json", "runs/*/failure.json", "runs/*/predictions.npz", "runs/*/test_right.npy")
+READ_BY_TABLES = ("grid.json", "runs/*/metrics.json", "runs/*/failure.json", "runs/*/outcomes.npz")
 READ_BY_REPORTS = (
     *READ_BY_TABLES,
     "sweep.toml",
     "runs/*/environment.json",
     "runs/*/history.csv",
+    "runs/*/predictions.npz",
     "runs/*/features.npz",
     "noise/*.npz",
 )

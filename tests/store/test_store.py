@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -56,15 +55,15 @@ def test_a_finished_run_vouches_for_each_of_its_files_and_says_what_it_hangs_on(
     run.save_checkpoint(b"state")
     run.save_history([{"epoch": 1, "epochs": 1}])
     run.save_arrays("predictions", {"test_logits": np.eye(3), "test_reference": np.arange(3)})
+    run.save_arrays("outcomes", {"right": np.ones(3, bool), "reference": np.arange(3)})
     run.finish({"acc_last": 100.0, "train_seconds": 1.0}, INPUTS)
     manifest = run.manifest()
     assert manifest.inputs == INPUTS
     assert {name: (content.size, content.sha256) for name, content in manifest.files.items()} == {
         name: (len(content := (run.path / name).read_bytes()), hashlib.sha256(content).hexdigest())
-        for name in ("spec.json", "environment.json", "history.csv", "predictions.npz", "metrics.json")
+        for name in ("spec.json", "environment.json", "history.csv", "predictions.npz", "outcomes.npz", "metrics.json")
     }
-    run.test_right()  # made when it is asked for, and not vouched for
-    assert {path.name for path in run.path.iterdir()} == {*manifest.files, "manifest.json", "test_right.npy"}
+    assert {path.name for path in run.path.iterdir()} == {*manifest.files, "manifest.json"}
 
 
 def test_the_manifest_is_there_before_a_run_counts_as_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -117,41 +116,34 @@ def test_a_damaged_history_is_named(tmp_path: Path):
             run.history()
 
 
-def finished(tmp_path: Path, **arrays: object) -> RunFolder:
+def test_what_became_of_each_test_image_is_read_without_the_predictions(tmp_path: Path):
     run = run_of(tmp_path, "k")
-    logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
-    run.save_arrays("predictions", {"test_logits": logits, "test_reference": np.array([0, 1, 0, 2]), **arrays})
-    run.finish({"acc_last": 50.0, "train_seconds": 1.0}, INPUTS)
-    return run
-
-
-def test_what_a_run_got_right_is_kept_once_it_was_asked_for_and_goes_with_the_run(tmp_path: Path):
-    run = finished(tmp_path)
-    assert run.test_right().tolist() == [True, True, False, False]
-    assert run.test_reference().tolist() == [0, 1, 0, 2]
-    np.save(run.path / "test_right.npy", np.ones(4, bool))
-    assert run.test_right().tolist() == [True] * 4  # what is kept is read
-    later = (run.path / "test_right.npy").stat().st_mtime + 1
-    os.utime(run.path / "predictions.npz", (later, later))  # unless the predictions are newer
-    assert run.test_right().tolist() == [True, True, False, False]
-    (run.path / "test_right.npy").write_bytes(b"half of it")
-    assert run.test_right().tolist() == [True, True, False, False]
+    run.save_arrays("outcomes", {"right": np.array([True, False]), "reference": np.array([4, 0])})
+    right, reference = run.outcomes()
+    assert (right.tolist(), reference.tolist()) == ([True, False], [4, 0])
     run.discard()
-    with pytest.raises(BadInput, match=r"predictions\.npz cannot be read"):
-        run.test_right()
+    with pytest.raises(BadInput, match=r"outcomes\.npz is missing"):
+        run.outcomes()
 
 
-def test_what_a_run_got_right_can_be_read_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    run = finished(tmp_path)
-    monkeypatch.setattr("benchmark.store.run.write_whole", lambda *_, **__: (_ for _ in ()).throw(PermissionError("read-only")))
-    assert run.test_right().tolist() == [True, True, False, False]
-    assert not (run.path / "test_right.npy").exists()
-
-
-@pytest.mark.parametrize("arrays", [{"test_logits": None}, {"test_logits": np.ones(4)}, {"test_reference": np.arange(3)}])
-def test_damaged_predictions_are_named(tmp_path: Path, arrays):
-    with pytest.raises(BadInput, match=r"predictions\.npz (cannot be read|is damaged)"):
-        finished(tmp_path, **arrays).test_right()
+@pytest.mark.parametrize(
+    ("right", "reference"),
+    [
+        (None, np.arange(2)),
+        (np.ones(2, bool), None),
+        (np.ones(2, bool), np.arange(3)),
+        (np.ones((2, 1), bool), np.ones((2, 1), int)),
+        (np.ones(2), np.arange(2)),
+        (np.ones(2, bool), np.array(["a", "b"])),
+        (np.ones(2, bool), np.array([0, -1])),
+        (np.ones(2, bool), np.array([0, 10**15])),
+    ],
+)
+def test_damaged_outcomes_are_named(tmp_path: Path, right, reference):
+    run = run_of(tmp_path, "k")
+    run.save_arrays("outcomes", {"right": right, "reference": reference})
+    with pytest.raises(BadInput, match=r"outcomes\.npz is damaged"):
+        run.outcomes()
 
 
 def test_checking_an_output_folder_leaves_no_trace(tmp_path: Path):

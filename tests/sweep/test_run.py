@@ -70,7 +70,7 @@ def test_a_run_leaves_everything_that_the_design_names(tiny_plugin: Path, tmp_pa
     names = {p.name for p in folder.iterdir()}
     assert names == {
         "spec.json", "environment.json", "history.csv", "model.safetensors", "model.json", "predictions.npz", "features.npz",
-        "manifest.json", "metrics.json", "test_right.npy",
+        "manifest.json", "metrics.json", "outcomes.npz",
     }  # fmt: skip
     (content,) = arrays(out).values()
     assert content["test_logits"].shape == (48, 3)

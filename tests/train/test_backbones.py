@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark.contract import BadInput
-from benchmark.train.backbones import build_backbone, check_backbone, torchvision_backbones
+from benchmark.train.backbones import build_backbone, check_backbone, own_input, torchvision_backbones
 from benchmark.train.residual import FOR_32_PX, PreActBlock
 
 
@@ -98,6 +98,11 @@ def test_an_unknown_backbone_names_the_nearest():
         check_backbone("resnet18x")
     with pytest.raises(BadInput, match="did you mean 'small'"):
         check_backbone("smal")
+    with pytest.raises(BadInput, match="did you mean 'small'"):
+        check_backbone("smal@24")
+    with pytest.raises(BadInput, match="wanted NAME or NAME@SIDE"):
+        check_backbone("small@huge")
+    check_backbone("small@24")
 
 
 def hooked(name, shape):
@@ -164,6 +169,13 @@ def test_images_are_brought_to_the_side_that_the_weights_were_shown():
     backbone = build_backbone("torchvision/mobilenet_v2", (1, 48, 48), "fp32", side=96)
     assert backbone.feature_shape == (1280, 3, 3)
     assert backbone(torch.randn(2, 1, 48, 48)).shape == (2, 1280, 3, 3)
+
+
+def test_images_are_brought_to_the_side_that_was_asked_for():
+    name = "small@32"
+    backbone = build_backbone(name, (1, 16, 16), "fp32", own_input(name).side)
+    assert backbone.feature_shape == (192, 4, 4)
+    assert backbone(torch.randn(2, 1, 16, 16)).shape == (2, 192, 4, 4)
 
 
 def test_a_copy_of_a_torchvision_backbone_is_a_network_of_its_own():

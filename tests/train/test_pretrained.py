@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 import zipfile
 from pathlib import Path
@@ -232,6 +233,9 @@ def test_images_are_shown_as_the_weights_were_shown_them_or_as_the_backbone_want
     assert input_of("resnet18", Weights("w", {}, "", shown)) == shown
     assert input_of("resnet18", None) == Input()
     assert input_of("dlib-resnet29", None) == input_of("dlib-resnet29", Weights("w", {}, "")) == own_input("dlib-resnet29")
+    assert input_of("resnet18@96", Weights("w", {}, "", shown)) == Input(shown.mean, shown.std, 96)
+    assert input_of("resnet18@96", None) == Input(side=96)
+    assert input_of("dlib-resnet29@96", None) == dataclasses.replace(own_input("dlib-resnet29"), side=96)
     mean, std = colour_statistics(shown, 1)
     assert (mean.shape, round(float(mean[0]), 6), round(float(std[0]), 6)) == ((1,), 0.2, 0.5)
     assert colour_statistics(shown, 3)[0].tolist() == pytest.approx([0.1, 0.2, 0.3])
