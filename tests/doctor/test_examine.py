@@ -82,7 +82,7 @@ def test_a_large_file_that_is_not_here_is_told_and_is_no_damage(folder: Folder, 
 
 
 def test_a_copy_without_its_large_files_passes_and_says_so(folder: Folder):
-    for path in [*folder.root.rglob("*.npz"), *folder.root.rglob("*.safetensors")]:
+    for path in [path for name in LARGE for path in folder.root.rglob(name)] + [folder.path(folder.noise)]:
         path.unlink()
     found = folder.examined()
     assert found.wrong == []
