@@ -33,7 +33,7 @@ RetryFailed = Annotated[bool, Option("--retry-failed", help="Run failed runs aga
 Timeout = Annotated[
     float | None, Option(parser=plain_number, metavar="SECONDS", help="A run that takes longer has failed. Default: no limit.")
 ]
-Backend = Annotated[str, Option(help="loky: processes of this machine; dask: workers of a Dask cluster.")]
+Backend = Annotated[str, Option(help="local: processes of this machine; dask: workers of a Dask cluster.")]
 Scheduler = Annotated[
     str | None,
     Option(metavar="ADDRESS", help="Of a running Dask cluster, as in tcp://host:8786; default: one on this machine."),
