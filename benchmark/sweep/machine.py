@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads,
-        "platform": platform.platform(),
+        "platform": _platform(),
         "suite": _suite(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -30,6 +31,13 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "numpy": np.__version__,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _platform() -> str:
+    """System, version of its kernel and of the C library; without what the kernel's builder has added, which may name a place."""
+    release = platform.release()
+    numbers = re.match(r"[\d.]+", release)
+    return platform.platform().replace(release, numbers[0]) if numbers else platform.platform()
 
 
 def _suite() -> str | None:
