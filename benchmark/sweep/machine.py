@@ -34,7 +34,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
 
 
 def _platform() -> str:
-    """System, version of its kernel and of the C library; without what the kernel's builder has added, which may name a place."""
+    """System, kernel and C library with their versions; without what the kernel's builder has added, which may name a place."""
     release = platform.release()
     numbers = re.match(r"[\d.]+", release)
     return platform.platform().replace(release, numbers[0]) if numbers else platform.platform()

@@ -14,7 +14,7 @@ ASKED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 
 @pytest.fixture(params=ASKED, ids=lambda number: signal.Signals(number).name)
 def number(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = signal.getsignal(request.param)
+    before = signal.signal(request.param, signal.SIG_DFL)  # the tests themselves may have been begun by nohup
     yield request.param
     signal.signal(request.param, before)
 

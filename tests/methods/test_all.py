@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import inspect
 import re
 import statistics
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from modules import script
 from pydantic import TypeAdapter, ValidationError
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -113,17 +112,8 @@ def test_defaults_and_own_options_are_within_their_bounds() -> None:
         assert TypeAdapter(method.Config).validate_python({**values, **method.own_options})
 
 
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("method_pages", ROOT / "scripts" / "method_pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_pages_say_what_an_option_may_be_and_where_published_numbers_stand() -> None:
-    text = {path.stem: page for path, page in script().pages().items()}
+    text = {path.stem: page for path, page in script("method_pages").pages().items()}
     assert "| `relabel_group` | all | `all`, `low` | " in text["scn"]
     assert "| `folds` | 4 | whole, from 2, up to 20 | " in text["confident-learning"]
     assert "| `dropout` | 0.4 | from 0, below 1 | " in text["rul"]
@@ -136,13 +126,13 @@ def test_pages_say_what_an_option_may_be_and_where_published_numbers_stand() -> 
 
 
 def test_pages_name_nothing_that_their_reader_cannot_see() -> None:
-    for path, page in script().pages().items():
+    for path, page in script("method_pages").pages().items():
         hidden = re.findall(r"\w+Config\b|\bown_(?:recipe|options)\b|`_\w+`|\bsee (?:its|the) comment\b|\(see \w+\.py\)", page)
         assert path.name == "README.md" or not hidden, f"{path.name}: {hidden}"
 
 
 def test_pages_and_readme_are_what_the_methods_say() -> None:
-    pages = script().pages()
+    pages = script("method_pages").pages()
     for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run python scripts/method_pages.py"
     assert set((ROOT / "docs" / "methods").glob("*.md")) == {path for path in pages if path.name != "README.md"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -10,18 +9,14 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
+from modules import script
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def speed() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("speed", ROOT / "scripts" / "speed.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("speed")
 
 
 def called(speed: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:

@@ -1,0 +1,113 @@
+"""A fuzz test that cannot fail shows nothing: each is run on a copy of the suite that has lost one of its precautions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FAULTS = {  # by fuzz test: (file, what keeps the fault away, what is put in its place)
+    "test_binaries.py::test_archives": ("datasets/_archives.py", "if leads_out(name):", "if False:"),
+    "test_binaries.py::test_pickles_of_labels": (
+        "datasets/_pickle.py",
+        "return _ALLOWED[module, name]",
+        "return getattr(__import__(module), name)",
+    ),
+    "test_binaries.py::test_arrays": ("datasets/_idx.py", "if found != shape:", "if False:"),
+    "test_binaries.py::test_pretrained_weights": (
+        "benchmark/train/pretrained.py",
+        "except Exception as error:  # zip, safetensors",
+        "except OSError as error:  # zip, safetensors",
+    ),
+    "test_binaries.py::test_dlibs_weights": ("benchmark/train/dlib.py", "if version != 2 or not 0 < size < 2**24", "if False"),
+    "test_checkpoints.py::test_a_resumed_run_ends_with_the_same_bits": (
+        "benchmark/sweep/execute.py",
+        "if hashlib.sha256(content).digest() != digest:",
+        "if not content:",
+    ),
+    "test_images.py::test_image_files": (
+        "benchmark/contract/images.py",
+        "except Exception as error:  # PIL",
+        "except OSError as error:  # PIL",
+    ),
+    "test_images.py::test_folders_with_a_damaged_image_or_a_strange_name": (
+        "benchmark/contract/images.py",
+        "except Exception as error:  # PIL",
+        "except RuntimeError as error:  # PIL",
+    ),
+    "test_images.py::test_tables_of_images": (
+        "datasets/csv_list.py",
+        "fault = fault or f\"{row['path']} lies outside {root}\"",
+        "pass",
+    ),
+    "test_labels.py::test_artefacts": ("benchmark/noise/artefact.py", "    if not whole:", "    if False:"),
+    "test_labels.py::test_no_flipped_byte_of_an_artefact_goes_unseen": (
+        "benchmark/noise/artefact.py",
+        "if noise.sha256 != sha256:",
+        "if False:",
+    ),
+    "test_labels.py::test_lists_and_matrices": (
+        "benchmark/noise/kinds.py",
+        "except (ValueError, csv.Error) as error:",
+        "except csv.Error as error:",
+    ),
+    "test_labels.py::test_lists_become_artefacts_that_say_the_same": (
+        "benchmark/noise/lists.py",
+        "given[k] = label",
+        "given[k - 1] = label",
+    ),
+    "test_results.py::test_tables": (
+        "benchmark/store/files.py",
+        "except ValidationError as error:",
+        "except TypeError as error:",
+    ),
+    "test_results.py::test_reports": (
+        "benchmark/store/run.py",
+        "except (TypeError, ValueError, csv.Error):",
+        "except csv.Error:",
+    ),
+    "test_results.py::test_models": (
+        "benchmark/trained.py",
+        "except Exception as error:  # safetensors",
+        "except OSError as error:  # safetensors",
+    ),
+    "test_sweeps.py::test_settings_that_are_not_what_they_should_be": (
+        "benchmark/sweep/sweep.py",
+        "except ValidationError as error:",
+        "except KeyError as error:",
+    ),
+    "test_sweeps.py::test_files_with_damaged_bytes": (
+        "benchmark/toml.py",
+        "except (ValueError, RecursionError) as error:",
+        "except RecursionError as error:",
+    ),
+    "test_sweeps.py::test_options_of_a_run": (
+        "benchmark/commands/arguments.py",
+        'if not re.fullmatch("[0-9]{1,4}", text) or int(text) < 1:',
+        "if int(text) < 1:",
+    ),
+    "test_sweeps.py::test_the_words_of_every_other_command": ("benchmark/paths.py", "if has_controls(text):", "if False:"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_catches_a_planted_fault(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for part in ("benchmark", "methods", "datasets", "scripts", "tests", "docs"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "golden"))
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, copy)
+    place, sound, faulty = FAULTS[name]
+    text = (copy / place).read_text(encoding="utf-8")
+    assert text.count(sound) == 1, f"{place} has changed: plant another fault"
+    (copy / place).write_text(text.replace(sound, faulty), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", f"tests/fuzz/{name}"]
+    done = subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout[-3000:]
+    assert "1 failed" in done.stdout, done.stdout[-3000:]

@@ -1,0 +1,109 @@
+"""The reference results: whole, what their tables say, and to be had again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from modules import script
+
+from benchmark.doctor import examine
+from benchmark.report.page.repeat import entries, repeat_command
+from benchmark.report.results import Result, read_results
+from benchmark.store import Store
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "results" / "reference"
+FOLDERS = sorted(path.parent.name for path in REFERENCE.glob("*/grid.json"))
+LARGE = ("predictions.npz", "features.npz", "model.safetensors")
+
+
+def test_there_are_reference_results() -> None:
+    assert FOLDERS
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_finished_run_is_verified(name: str) -> None:
+    found = examine(REFERENCE / name)
+    assert found.wrong == []
+    assert found.states["verified"] == found.states.total() - found.states["unfinished"] - found.states["failed"]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_tables_are_made_again_byte_for_byte(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "results" / "reference" / name
+    shutil.copytree(REFERENCE / name, copy)
+    made = {path.name: path.read_bytes() for path in copy.glob("*") if path.name.startswith(("table.", "results."))}
+    assert {"results.csv", "table.md"} <= made.keys()
+    for file in made:
+        (copy / file).write_text("")
+    command = [sys.executable, "-m", "benchmark", "table", str(copy.relative_to(tmp_path))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+    for file, content in made.items():
+        assert (copy / file).read_bytes() == content, f"{file} is stale"
+
+
+def test_pages_say_what_the_results_say() -> None:
+    for page, text in script("findings").pages().items():
+        assert page.read_text(encoding="utf-8") == text, f"{page.name} is stale: run python scripts/findings.py"
+
+
+def test_what_is_large_or_of_others_is_not_committed() -> None:
+    listed = subprocess.run(["git", "ls-files", "results"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no clone")
+    files = [ROOT / line for line in listed.stdout.splitlines()]
+    assert not [file for file in files if file.name in LARGE or file.parent.name == "noise"]
+    assert sum(file.stat().st_size for file in files) < 20e6
+
+
+@pytest.mark.slow
+def test_a_run_drawn_at_random_gives_the_recorded_accuracy(tmp_path: Path) -> None:
+    """Bit by bit on a machine of its kind; elsewhere within what seeds scatter."""
+    there = {"faces"} | ({"ferplus", "cifar10"} if os.environ.get("BENCHMARK_DATA") else set())
+    cheap = [name for name in FOLDERS if not name.endswith("-paper")]  # the others take a quarter of an hour
+    runs = [
+        (Store(REFERENCE / name), run)
+        for name in cheap
+        for run in read_results(Store(REFERENCE / name))
+        if run.status == "finished" and run.spec.dataset.name in there
+    ]
+    if not runs:
+        pytest.skip("BENCHMARK_DATA is not set, and no reference result can be had without it")
+    store, run = random.SystemRandom().choice(runs)
+    recorded = store.run(run.key)
+    environment = recorded.environment()
+    command = repeat_command(entries(store), run.spec, run.key, environment)
+    assert command is not None
+    words = [sys.executable, *shlex.split(command)[1:], "--quiet"]
+    subprocess.run(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL)
+    again = Store(tmp_path / f"repeat-{run.key}").run(run.key)
+    alike = ("device", "processor", "platform", "python", "torch", "timm", "numpy")
+    now, then = (float(folder.metrics()["acc_last"]) for folder in (again, recorded))
+    if all(again.environment()[name] == environment[name] for name in alike):
+        assert now == then, command
+        assert np.array_equal(again.outcomes()[0], recorded.outcomes()[0])
+    else:
+        seeds = [other.metrics["acc_last"] for _, other in runs if apart_from_seed(other) == apart_from_seed(run)]
+        assert now == pytest.approx(then, abs=2 + 3 * float(np.std(seeds))), command
+
+
+def apart_from_seed(run: Result) -> str:
+    return json.dumps({**run.spec.to_dict(), "seed": 0}, sort_keys=True)
+
+
+def test_every_row_has_a_run(tmp_path: Path) -> None:
+    for name in FOLDERS:
+        with (REFERENCE / name / "results.csv").open(encoding="utf-8") as file:
+            keys = {row["key"] for row in csv.DictReader(file)}
+        assert keys == {path.parent.name for path in (REFERENCE / name).glob("runs/*/metrics.json")}
