@@ -94,6 +94,12 @@ FAULTS = {  # by fuzz test: (file, what keeps the fault away, what is put in its
     "test_sweeps.py::test_the_words_of_every_other_command": ("benchmark/paths.py", "if has_controls(text):", "if False:"),
 }
 
+AT_ONCE = """
+from hypothesis import Phase, settings
+settings.register_profile("at once", phases=[Phase.generate])  # nobody wants to read the smallest failure
+settings.load_profile("at once")
+"""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
@@ -107,7 +113,8 @@ def test_it_catches_a_planted_fault(name: str, tmp_path: Path) -> None:
     text = (copy / place).read_text(encoding="utf-8")
     assert text.count(sound) == 1, f"{place} has changed: plant another fault"
     (copy / place).write_text(text.replace(sound, faulty), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", f"tests/fuzz/{name}"]
+    (copy / "tests" / "fuzz" / "conftest.py").write_text(AT_ONCE, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "slow", f"tests/fuzz/{name}"]
     done = subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True)
     assert done.returncode == 1, done.stdout[-3000:]
     assert "1 failed" in done.stdout, done.stdout[-3000:]
