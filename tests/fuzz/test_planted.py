@@ -12,19 +12,31 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FAULTS = {  # by fuzz test: (file, what keeps the fault away, what is put in its place)
-    "test_binaries.py::test_archives": ("datasets/_archives.py", "if leads_out(name):", "if False:"),
+    "test_binaries.py::test_archives": (
+        "datasets/_archives.py",
+        "except Exception as error:  # what zlib",
+        "except OSError as error:  # what zlib",
+    ),
     "test_binaries.py::test_pickles_of_labels": (
         "datasets/_pickle.py",
         "return _ALLOWED[module, name]",
         "return getattr(__import__(module), name)",
     ),
-    "test_binaries.py::test_arrays": ("datasets/_idx.py", "if found != shape:", "if False:"),
+    "test_binaries.py::test_arrays": (
+        "datasets/_idx.py",
+        "except (OSError, EOFError, zlib.error) as error:",
+        "except OSError as error:",
+    ),
     "test_binaries.py::test_pretrained_weights": (
         "benchmark/train/pretrained.py",
         "except Exception as error:  # zip, safetensors",
         "except OSError as error:  # zip, safetensors",
     ),
-    "test_binaries.py::test_dlibs_weights": ("benchmark/train/dlib.py", "if version != 2 or not 0 < size < 2**24", "if False"),
+    "test_binaries.py::test_dlibs_weights": (
+        "benchmark/train/dlib.py",
+        "if len(values) != weight.numel() + bias.numel():",
+        "if False:",
+    ),
     "test_checkpoints.py::test_a_resumed_run_ends_with_the_same_bits": (
         "benchmark/sweep/execute.py",
         "if hashlib.sha256(content).digest() != digest:",
@@ -38,12 +50,12 @@ FAULTS = {  # by fuzz test: (file, what keeps the fault away, what is put in its
     "test_images.py::test_folders_with_a_damaged_image_or_a_strange_name": (
         "benchmark/contract/images.py",
         "except Exception as error:  # PIL",
-        "except RuntimeError as error:  # PIL",
+        "except OSError as error:  # PIL",
     ),
     "test_images.py::test_tables_of_images": (
         "datasets/csv_list.py",
-        "fault = fault or f\"{row['path']} lies outside {root}\"",
-        "pass",
+        'path = below(root, row["path"])',
+        'path = root / row["path"]',
     ),
     "test_labels.py::test_artefacts": ("benchmark/noise/artefact.py", "    if not whole:", "    if False:"),
     "test_labels.py::test_no_flipped_byte_of_an_artefact_goes_unseen": (
@@ -58,8 +70,8 @@ FAULTS = {  # by fuzz test: (file, what keeps the fault away, what is put in its
     ),
     "test_labels.py::test_lists_become_artefacts_that_say_the_same": (
         "benchmark/noise/lists.py",
-        "given[k] = label",
-        "given[k - 1] = label",
+        "for line in lines for word in line.split()])",
+        "for line in lines for word in line.split()][::-1])",
     ),
     "test_results.py::test_tables": (
         "benchmark/store/files.py",
@@ -72,9 +84,9 @@ FAULTS = {  # by fuzz test: (file, what keeps the fault away, what is put in its
         "except csv.Error:",
     ),
     "test_results.py::test_models": (
-        "benchmark/trained.py",
-        "except Exception as error:  # safetensors",
-        "except OSError as error:  # safetensors",
+        "benchmark/store/run.py",
+        "if hashlib.sha256(content).hexdigest() != found.weights_sha256:",
+        "if False:",
     ),
     "test_sweeps.py::test_settings_that_are_not_what_they_should_be": (
         "benchmark/sweep/sweep.py",

@@ -168,6 +168,7 @@ def test_models(tmp_path: Path, model: Path, examples: int):
             answer = sandbox.call("predict", sandbox.root / "m", *images, "--device", "cpu", "--json")
             if answer.status:
                 return "refused"
+            assert name == "model.json" or content == (model / name).read_bytes(), "damaged weights were used"
             rows = json.loads(answer.out, parse_constant=lambda value: pytest.fail(f"{value} is no JSON"))
             assert len(rows) == 2
             assert all(np.isfinite([row["probability"], row["uncertainty"]]).all() for row in rows)
