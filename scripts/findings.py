@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from benchmark.report.comparison import Pairs
+from benchmark.report.comparison import LEVEL, Pairs
 from benchmark.report.evidence import StoredEvidence
 from benchmark.report.grouping import by_noise, grouped, method_of, noise_of, noise_title, setting_of, setting_title, values_of
 from benchmark.report.results import Result, read_results
@@ -26,7 +26,11 @@ ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = Path("results/reference")
 PAGES = ("README.md", "docs/findings.md")
 BLOCK = re.compile(r"(<!-- (\w+) ([\w-]+)((?: \S+)*): scripts/findings.py -->\n).*?(<!-- end -->)", re.S)
+OF_TRAINING = ("noise_auroc", "noise_ap")
+
 Rows = list[list[str]]
+Found = tuple[Rows, str, str]
+"""The header and the rows, what they are, and what is added to the command that repeats them."""
 
 
 def pages(root: Path = ROOT) -> dict[Path, str]:
@@ -37,89 +41,90 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
 
 def _filled(found: re.Match[str], root: Path) -> str:
     begin, kind, folder, arguments, end = found.groups()
+    words = arguments.split()
     store = Store(root / REFERENCE / folder)
     (group,) = grouped(by_noise(read_results(store)), setting_of).values()
-    rows, caption = KINDS[kind](group, store, arguments.split())
+    rows, what, more = KINDS[kind](group, store, words)
     table = tabulate(rows[1:], rows[0], "pipe", disable_numparse=True)
-    return f"{begin}\n{table}\n\n*{setting_title(group[0])}. {caption}*\n\n{end}"
+    sample = _sample(group, store, of_training=bool(words) and words[0] in OF_TRAINING)
+    command = f"python -m benchmark table {REFERENCE / folder}{more}"
+    return f"{begin}\n{table}\n\n*{setting_title(group[0])}. {what}; {sample}. From `{command}`.*\n\n{end}"
 
 
-def accuracy(group: Sequence[Result], store: Store, arguments: Sequence[str]) -> tuple[Rows, str]:
-    """Mean and standard deviation over seeds of an accuracy: methods down, noises across."""
-    metric = arguments[0]
-    noises = grouped(group, noise_of).values()
+def _sample(group: Sequence[Result], store: Store, *, of_training: bool) -> str:
+    """How many seeds a cell has, and how many images each is measured on."""
+    ended = [run for run in group if run.status == "finished"]
+    if not ended:
+        return "nothing is finished"
+    seeds = {len(cell) for cell in grouped(ended, lambda run: (*noise_of(run), *method_of(run))).values()}
+    first = store.run(ended[0].key)
+    images = first.record().num_samples if of_training else len(first.outcomes()[1])
+    return f"{' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds, {images:,} images each"
+
+
+def _by_method(group: Sequence[Result], noises: Sequence[Sequence[Result]], cell: Callable[[list[Result]], str]) -> Rows:
+    """Methods down, noises across."""
     rows = [["method", *(noise_title(members, short=False) for members in noises)]]
     for (method,), runs in grouped(group, method_of).items():
-        cells = [values_of([run for run in runs if run in members], metric) for members in noises]
-        rows.append([f"`{method}`", *(_spread(values) for values in cells)])
-    return (
-        rows,
-        f"`{metric}` (%), mean ± standard deviation, {_seeds(group)}; repeat: `python -m benchmark table {_at(store)}`.",
-    )
+        rows.append([f"`{method}`", *(cell([run for run in runs if run in members]) for members in noises)])
+    return rows
 
 
-def beside(group: Sequence[Result], store: Store, arguments: Sequence[str]) -> tuple[Rows, str]:
+def accuracy(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
+    """Mean and standard deviation over seeds of an accuracy."""
+    noises = list(grouped(group, noise_of).values())
+    rows = _by_method(group, noises, lambda runs: _spread(values_of(runs, words[0])))
+    return rows, f"`{words[0]}` (%), mean ± standard deviation", ""
+
+
+def beside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found:
     """How much better a method is than each other one, in points, with 95 % intervals."""
-    metric, first = arguments
+    metric, first = words
     pairs = Pairs(group, metric, StoredEvidence(store))
     others = [method for method in grouped(group, method_of) if method != (first,)]
     noises = grouped(group, noise_of)
     tested = [(n, m) for n in noises for m in others if pairs.testable(n, (first,), m)]
     found = {pair: pairs.difference(pair[0], (first,), pair[1]) for pair in tested}
     p = dict(zip(tested, holm([difference.p_value for difference in found.values()]), strict=True))
+
+    def cell(pair: tuple[tuple[object, ...], tuple[object, ...]]) -> str:
+        if pair not in found:
+            return ""
+        low, high = found[pair].interval()
+        mark = "**" if p[pair] <= LEVEL else ""
+        return f"{mark}{found[pair].mean:+.2f}{mark} ({low:+.2f} to {high:+.2f})"
+
     rows = [[f"`{first}` minus", *(noise_title(members, short=False) for members in noises.values())]]
-    for method in others:
-        cells = []
-        for noise in noises:
-            if (noise, method) not in found:
-                cells.append("")
-                continue
-            difference = found[noise, method]
-            low, high = difference.interval()
-            mark = "**" if p[noise, method] <= 0.05 else ""
-            cells.append(f"{mark}{difference.mean:+.2f}{mark} ({low:+.2f} to {high:+.2f})")
-        rows.append([f"`{method[0]}`", *cells])
-    caption = (
-        f"`{metric}`, points, with 95 % intervals over seeds and test images; bold: p at most 0.05 after Holm's correction for "
-        f"{len(tested)} comparisons; {_seeds(group)}; repeat: `python -m benchmark table {_at(store)} --baseline {first}`."
+    rows += [[f"`{method[0]}`", *(cell((noise, method)) for noise in noises)] for method in others]
+    what = (
+        f"`{metric}`, points, with 95 % intervals over seeds and test images, each by itself; bold: p at most {LEVEL} after "
+        f"Holm's correction for {len(tested)} comparisons"
     )
-    return rows, caption
+    return rows, what, f" --baseline {first}"
 
 
-def score(group: Sequence[Result], store: Store, arguments: Sequence[str]) -> tuple[Rows, str]:
-    """Mean of a score over seeds with Student's 95 % interval."""
-    metric = arguments[0]
-    noises = [members for members in grouped(group, noise_of).values() if values_of(members, metric)]
-    rows = [["method", *(noise_title(members, short=False) for members in noises)]]
-    for (method,), runs in grouped(group, method_of).items():
-        cells = [values_of([run for run in runs if run in members], metric) for members in noises]
-        rows.append([f"`{method}`", *(_interval(values) for values in cells)])
-    return (
-        rows,
-        f"`{metric}`, mean with Student's 95 % interval, {_seeds(group)}; repeat: `python -m benchmark table {_at(store)}`.",
-    )
+def score(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
+    """Mean of a score over seeds with Student's interval."""
+    noises = [members for members in grouped(group, noise_of).values() if values_of(members, words[0])]
+    rows = _by_method(group, noises, lambda runs: _interval(values_of(runs, words[0])))
+    return rows, f"`{words[0]}`, mean with Student's 95 % interval over seeds", ""
 
 
-def gap(group: Sequence[Result], store: Store, _: Sequence[str]) -> tuple[Rows, str]:
+def gap(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
     """How much the best epoch on the test set flatters, in points over the last one."""
     noises = list(grouped(group, noise_of).values())
-    rows = [["method", *(noise_title(members, short=False) for members in noises)]]
-    for (method,), runs in grouped(group, method_of).items():
-        cells = []
-        for members in noises:
-            ended = [run for run in runs if run in members and run.metrics]
-            cells.append(_interval([float(r.metrics["acc_best"] or 0) - float(r.metrics["acc_last"] or 0) for r in ended]))
-        rows.append([f"`{method}`", *cells])
-    caption = (
-        "Accuracy of the best epoch on the test set minus that of the last, points, mean with Student's 95 % interval, "
-        f"{_seeds(group)}; repeat: `python -m benchmark table {_at(store)}`."
+
+    def cell(runs: list[Result]) -> str:
+        best, last = values_of(runs, "acc_best"), values_of(runs, "acc_last")
+        return _interval([b - a for a, b in zip(last, best, strict=True)])
+
+    what = (
+        "Accuracy of the best epoch on the test set minus the last one's, points, mean with Student's 95 % interval over seeds"
     )
-    return rows, caption
+    return _by_method(group, noises, cell), what, ""
 
 
-KINDS: dict[str, Callable[[Sequence[Result], Store, Sequence[str]], tuple[Rows, str]]] = {
-    kind.__name__: kind for kind in (accuracy, beside, score, gap)
-}
+KINDS = {kind.__name__: kind for kind in (accuracy, beside, score, gap)}
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -130,18 +135,9 @@ def _spread(values: Sequence[float]) -> str:
 
 def _interval(values: Sequence[float]) -> str:
     if not values:
-        return ""
+        return "missing"
     ends = t_interval(np.array(values))
     return f"{statistics.fmean(values):.3f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
-
-
-def _seeds(group: Sequence[Result]) -> str:
-    counts = {len(cell) for cell in grouped(group, lambda run: (*noise_of(run), *method_of(run))).values()}
-    return f"{min(counts)} seeds" if len(counts) == 1 else f"{min(counts)} to {max(counts)} seeds"
-
-
-def _at(store: Store) -> str:
-    return str(REFERENCE / store.root.name)
 
 
 def main() -> None:

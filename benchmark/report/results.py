@@ -13,7 +13,7 @@ from ..store import PlannedRun, RunFolder, Store
 
 METRICS = (
     "acc_last", "acc_last5", "acc_val", "acc_best", "macro_acc", "nll", "ece", "brier", "aurc", "error_auroc", "msp_auroc",
-    "noise_auroc", "noise_ap", "wrong_label_fit", "vote_spearman",
+    "noise_auroc", "noise_ap", "noise_unc_auroc", "wrong_label_fit", "vote_spearman",
 )  # fmt: skip
 COSTS = ("train_seconds", "images_per_second", "peak_memory_mb")
 COLUMNS = (

@@ -38,6 +38,7 @@ _DECIMALS = {
     "msp_auroc": 3,
     "noise_auroc": 3,
     "noise_ap": 3,
+    "noise_unc_auroc": 3,
     "vote_spearman": 3,
 }
 _TITLES = {

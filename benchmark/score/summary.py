@@ -51,7 +51,9 @@ def score_test(logits: Floats, uncertainty: Floats, labels: Ints, votes: Ints | 
     }
 
 
-def score_training(predicted: Ints, given: Ints, reference: Ints, noise_score: Floats) -> dict[str, float | None]:
+def score_training(
+    predicted: Ints, given: Ints, reference: Ints, noise_score: Floats, uncertainty: Floats
+) -> dict[str, float | None]:
     """Scores of what a method made of the wrong labels among the training images.
 
     Args:
@@ -59,8 +61,9 @@ def score_training(predicted: Ints, given: Ints, reference: Ints, noise_score: F
         given: (N,), the *original* given labels, also where the method changed them.
         reference: (N,), the labels that judge; -1 where an image shows none of the classes.
         noise_score: (N,), larger = label more likely wrong.
+        uncertainty: (N,), the method's own, larger = less sure; unlike the noise score it has not seen the label.
 
-    Returns: `noise_auroc`, `noise_ap`, `wrong_label_fit`; all None where no given label is wrong.
+    Returns: `noise_auroc`, `noise_ap`, `noise_unc_auroc`, `wrong_label_fit`; all None where no given label is wrong.
     """
     told = check_labels(given, "given labels")
     wrong = told != check_labels(reference, "reference labels", len(told), lowest=-1)
@@ -68,6 +71,7 @@ def score_training(predicted: Ints, given: Ints, reference: Ints, noise_score: F
     return {
         "noise_auroc": auroc(score, wrong),
         "noise_ap": average_precision(score, wrong),
+        "noise_unc_auroc": auroc(check_values(uncertainty, "uncertainty", len(told)), wrong),
         "wrong_label_fit": wrong_label_fit(predicted, given, reference),
     }
 

@@ -195,7 +195,7 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, stil
     return {
         **select([row["test_accuracy"] for row in judged], validation),
         **score_test(test.logits, test.uncertainty, labels, votes),
-        **score_training(predicted, given, reference, noise_score),
+        **score_training(predicted, given, reference, noise_score, train.uncertainty),
         "networks": trainer.networks,
         "train_seconds": round(trainer.seconds, 3),
         "images_per_second": round(samples / trainer.seconds, 1),

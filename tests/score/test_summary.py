@@ -14,7 +14,7 @@ from benchmark.score import aurc, brier, ece, score_test, score_training, select
 
 few = settings(max_examples=60, deadline=None, database=None)
 TEST = ["macro_acc", "nll", "ece", "brier", "aurc", "error_auroc", "msp_auroc", "vote_spearman"]
-TRAINING = ["noise_auroc", "noise_ap", "wrong_label_fit"]
+TRAINING = ["noise_auroc", "noise_ap", "noise_unc_auroc", "wrong_label_fit"]
 
 
 @pytest.fixture
@@ -94,13 +94,15 @@ def test_the_scores_of_a_training_set():
     predicted = np.where(rng.random(500) < 0.4, given_, reference)
     wrong = given_ != reference
     noise_score = (rng.normal(size=500) + wrong).astype(np.float32)
-    scores = score_training(predicted, given_, reference, noise_score)
+    uncertainty = rng.normal(size=500) + 0.5 * wrong
+    scores = score_training(predicted, given_, reference, noise_score, uncertainty)
     assert list(scores) == TRAINING
     assert all(type(value) is float for value in scores.values())
     assert scores == pytest.approx(
         {
             "noise_auroc": roc_auc_score(wrong, noise_score),
             "noise_ap": average_precision_score(wrong, noise_score),
+            "noise_unc_auroc": roc_auc_score(wrong, uncertainty),
             "wrong_label_fit": 100 * np.mean([p == g for p, g, r in zip(predicted, given_, reference, strict=True) if g != r]),
         }
     )
@@ -108,9 +110,11 @@ def test_the_scores_of_a_training_set():
 
 def test_without_wrong_labels_nothing_of_the_training_set_applies():
     labels = np.array([0, 1, 2])
-    assert score_training(np.array([1, 1, 1]), labels, labels, np.zeros(3)) == dict.fromkeys(TRAINING)
+    assert score_training(np.array([1, 1, 1]), labels, labels, np.zeros(3), np.zeros(3)) == dict.fromkeys(TRAINING)
     with pytest.raises(ValueError, match="noise score must be finite"):
-        score_training(labels, labels, labels, np.full(3, np.nan))
+        score_training(labels, labels, labels, np.full(3, np.nan), np.zeros(3))
+    with pytest.raises(ValueError, match="uncertainty must be finite"):
+        score_training(labels, labels, labels, np.zeros(3), np.full(3, np.nan))
 
 
 # ---------------------------------------------------------------- selection

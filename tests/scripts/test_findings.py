@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import random
+import re
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from modules import script
+from simulated import stored, sweep
 
 from benchmark.doctor import examine
 from benchmark.report.page.repeat import entries, repeat_command
@@ -65,6 +69,33 @@ def test_what_is_large_or_of_others_is_not_committed() -> None:
     files = [ROOT / line for line in listed.stdout.splitlines()]
     assert not [file for file in files if file.name in LARGE or file.parent.name == "noise"]
     assert sum(file.stat().st_size for file in files) < 20e6
+
+
+def test_tables_stand_between_their_marks_and_are_what_the_suite_measures(tmp_path: Path) -> None:
+    runs, evidence = sweep(np.random.default_rng(0), truth=[0.6, 0.8, 0.61], spread=[0.005] * 3, images=2000)
+    runs = [dataclasses.replace(run, metrics={**run.metrics, "acc_best": run.metrics["acc_last"] + 1}) for run in runs]
+    stored(tmp_path / "results" / "reference" / "made-up", runs, evidence)
+    page = tmp_path / "docs" / "findings.md"
+    page.parent.mkdir()
+    kinds = ("accuracy made-up acc_last", "beside made-up acc_last m1", "score made-up nll", "gap made-up")
+    page.write_text(
+        "before\n" + "".join(f"<!-- {kind}: scripts/findings.py -->\nold\n<!-- end -->\nbetween\n" for kind in kinds)
+    )
+    (text,) = script("findings").pages(tmp_path).values()
+    assert "old" not in text
+    assert text.startswith("before\n<!-- accuracy made-up acc_last: scripts/findings.py -->\n")
+    assert text.count("<!-- end -->\nbetween\n") == 4
+    mean = statistics.fmean(run.metrics["acc_last"] for run in runs if run.spec.method == "m1")
+    assert re.search(rf"^\| `m1` +\| {mean:.2f} ± 0\.\d\d +\|$", text, re.M)
+    assert re.search(r"^\| `ce` +\| \*\*\+(19|20|21)\.\d\d\*\* \(\+1\d\.\d\d to \+2\d\.\d\d\) +\|$", text, re.M), (
+        "20 points better"
+    )
+    assert re.search(r"^\| `ce` +\| 0\.500 \(0\.500 to 0\.500\) +\|$", text, re.M)
+    assert re.search(r"^\| `ce` +\| 1\.000 \(1\.000 to 1\.000\) +\|$", text, re.M)
+    assert text.count("; 3 seeds, 2,000 images each. From `python -m benchmark table results/reference/made-up") == 4
+    assert "table results/reference/made-up --baseline m1`" in text
+    page.write_text(text)
+    assert script("findings").pages(tmp_path)[page] == text
 
 
 @pytest.mark.slow
