@@ -157,7 +157,7 @@ def backbone_parts(text: str) -> tuple[str, int | None]:
     name, at, side = text.partition("@")
     if not at:
         return name, None
-    if not (side.isascii() and side.isdigit() and len(side) < 6 and 1 <= int(side) <= LARGEST_SIDE):
+    if not re.fullmatch("[1-9][0-9]{0,4}", side) or int(side) > LARGEST_SIDE:
         raise BadInput(f"backbone '{text}': wanted NAME or NAME@SIDE, as in resnet18@224, of at most {LARGEST_SIDE} pixels")
     return name, int(side)
 

@@ -15,18 +15,28 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from benchmark.report.comparison import LEVEL, Pairs
+from benchmark.report.comparison import LEVEL, Pairs, against
 from benchmark.report.evidence import StoredEvidence
-from benchmark.report.grouping import by_noise, grouped, method_of, noise_of, noise_title, setting_of, setting_title, values_of
+from benchmark.report.grouping import (
+    by_noise,
+    grouped,
+    method_of,
+    method_title,
+    noise_of,
+    noise_title,
+    setting_of,
+    setting_title,
+    values_of,
+)
 from benchmark.report.results import Result, read_results
-from benchmark.score.statistics import holm, t_interval
+from benchmark.score.statistics import t_interval
 from benchmark.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = Path("results/reference")
 PAGES = ("README.md", "docs/findings.md")
 BLOCK = re.compile(r"(<!-- (\w+) ([\w-]+)((?: \S+)*): scripts/findings.py -->\n).*?(<!-- end -->)", re.S)
-OF_TRAINING = ("noise_auroc", "noise_ap")
+OF_TRAINING = ("noise_auroc", "noise_ap", "noise_unc_auroc", "wrong_label_fit")
 
 Rows = list[list[str]]
 Found = tuple[Rows, str, str]
@@ -36,6 +46,9 @@ Found = tuple[Rows, str, str]
 def pages(root: Path = ROOT) -> dict[Path, str]:
     """The text of every page that this script writes to."""
     texts = {root / page: (root / page).read_text(encoding="utf-8") for page in PAGES if (root / page).is_file()}
+    for page, text in texts.items():
+        if text.count("scripts/findings.py -->") != len(BLOCK.findall(text)):
+            raise ValueError(f"{page}: a mark in it is not of the form <!-- KIND FOLDER ARGUMENTS: scripts/findings.py -->")
     return {page: BLOCK.sub(lambda found: _filled(found, root), text) for page, text in texts.items()}
 
 
@@ -63,10 +76,15 @@ def _sample(group: Sequence[Result], store: Store, *, of_training: bool) -> str:
 
 
 def _by_method(group: Sequence[Result], noises: Sequence[Sequence[Result]], cell: Callable[[list[Result]], str]) -> Rows:
-    """Methods down, noises across."""
+    """Methods down, noises across; what has failed is told."""
     rows = [["method", *(noise_title(members, short=False) for members in noises)]]
-    for (method,), runs in grouped(group, method_of).items():
-        rows.append([f"`{method}`", *(cell([run for run in runs if run in members]) for members in noises)])
+    for runs in grouped(group, method_of).values():
+        cells = []
+        for members in noises:
+            of_cell = [run for run in runs if run in members]
+            failed = sum(run.status == "failed" for run in of_cell)
+            cells.append(cell(of_cell) + (f" ({failed} of {len(of_cell)} failed)" if failed else ""))
+        rows.append([method_title(runs[0]), *cells])
     return rows
 
 
@@ -78,29 +96,51 @@ def accuracy(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
 
 
 def beside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found:
-    """How much better a method is than each other one, in points, with 95 % intervals."""
+    """How much better a method's accuracy is than each other one's, in points, with 95 % intervals."""
     metric, first = words
     pairs = Pairs(group, metric, StoredEvidence(store))
-    others = [method for method in grouped(group, method_of) if method != (first,)]
-    noises = grouped(group, noise_of)
-    tested = [(n, m) for n in noises for m in others if pairs.testable(n, (first,), m)]
-    found = {pair: pairs.difference(pair[0], (first,), pair[1]) for pair in tested}
-    p = dict(zip(tested, holm([difference.p_value for difference in found.values()]), strict=True))
+    found = {(of.noise, of.method): of for of in against(pairs, (first,))} if first in _methods(pairs) else {}
 
-    def cell(pair: tuple[tuple[object, ...], tuple[object, ...]]) -> str:
-        if pair not in found:
+    def cell(runs: list[Result]) -> str:
+        of = found.get((noise_of(runs[0]), method_of(runs[0]))) if runs else None
+        if of is None:
             return ""
-        low, high = found[pair].interval()
-        mark = "**" if p[pair] <= LEVEL else ""
-        return f"{mark}{found[pair].mean:+.2f}{mark} ({low:+.2f} to {high:+.2f})"
+        low, high = of.difference.interval()
+        mark = "**" if of.p_value is not None and of.p_value <= LEVEL else ""
+        return f"{mark}{-of.difference.mean:+.2f}{mark} ({-high:+.2f} to {-low:+.2f})"
 
-    rows = [[f"`{first}` minus", *(noise_title(members, short=False) for members in noises.values())]]
-    rows += [[f"`{method[0]}`", *(cell((noise, method)) for noise in noises)] for method in others]
+    rows = _by_method([run for run in group if run.spec.method_label != first], list(grouped(group, noise_of).values()), cell)
+    rows[0][0] = f"{first} minus"
+    count = sum(of.p_value is not None for of in found.values())
     what = (
         f"`{metric}`, points, with 95 % intervals over seeds and test images, each by itself; bold: p at most {LEVEL} after "
-        f"Holm's correction for {len(tested)} comparisons"
+        f"Holm's correction for {count} comparisons"
     )
     return rows, what, f" --baseline {first}"
+
+
+def _methods(pairs: Pairs) -> set[object]:
+    return {method for methods in pairs.columns.values() for (method,) in methods}
+
+
+def lead(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
+    """How much larger a score of a method is than each other one's, or than another score of its own, at equal seeds."""
+    metric, first, *other = words
+    noises = [members for members in grouped(group, noise_of).values() if values_of(members, metric)]
+    ours = {(noise_of(run), run.spec.seed): run.metrics for run in group if run.spec.method_label == first and run.metrics}
+
+    def cell(runs: list[Result]) -> str:
+        pairs = [
+            (ours[place].get(metric), run.metrics.get(other[0] if other else metric))
+            for run in runs
+            if run.metrics and (place := (noise_of(run), run.spec.seed)) in ours
+        ]
+        return _interval([a - b for a, b in pairs if a is not None and b is not None], sign="+")
+
+    shown = [run for run in group if (run.spec.method_label == first) == bool(other)]
+    rows = _by_method(shown, noises, cell)
+    rows[0][0] = f"{first}: `{metric}` minus `{other[0]}`" if other else f"{first} minus"
+    return rows, f"`{metric}`, difference at equal seeds, mean with Student's 95 % interval over seeds", ""
 
 
 def score(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
@@ -124,7 +164,7 @@ def gap(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
     return _by_method(group, noises, cell), what, ""
 
 
-KINDS = {kind.__name__: kind for kind in (accuracy, beside, score, gap)}
+KINDS = {kind.__name__: kind for kind in (accuracy, beside, score, lead, gap)}
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -133,11 +173,12 @@ def _spread(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
 
 
-def _interval(values: Sequence[float]) -> str:
+def _interval(values: Sequence[float], sign: str = "") -> str:
     if not values:
         return "missing"
     ends = t_interval(np.array(values))
-    return f"{statistics.fmean(values):.3f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
+    told = f" ({ends[0]:{sign}.3f} to {ends[1]:{sign}.3f})" if ends else ""
+    return f"{statistics.fmean(values):{sign}.3f}{told}"
 
 
 def main() -> None:

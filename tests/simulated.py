@@ -103,12 +103,15 @@ def sweep(
 
 
 def stored(root: Path, runs: Sequence[Result], evidence: Known) -> Path:
-    """An output folder with these runs finished, as far as tables read it."""
+    """An output folder with these runs, as far as tables read it."""
     store = Store(root)
     store.save_plan(runs)
     for run in runs:
         folder = store.run(run.key)
         labels = evidence.labels(run)
-        folder.save_arrays("outcomes", {"right": evidence.rights[run.key], "reference": labels})
-        folder.finish(run.metrics, run.inputs)
+        if run.status == "finished":
+            folder.save_arrays("outcomes", {"right": evidence.rights[run.key], "reference": labels})
+            folder.finish(run.metrics, run.inputs)
+        elif run.status == "failed":
+            folder.fail(str(run.error), "")
     return root

@@ -88,7 +88,7 @@ def test_a_backbones_name_may_say_to_what_side_it_brings_images():
     assert backbone_parts("resnet18@224") == ("resnet18", 224)
 
 
-@pytest.mark.parametrize("side", ["", "0", "-1", "x", "4097", "99999999999", "²", "2@3", " 24"])
+@pytest.mark.parametrize("side", ["", "0", "-1", "x", "4097", "99999999999", "²", "2@3", " 24", "024"])
 def test_a_side_that_is_none_is_refused(side):
     with pytest.raises(BadInput, match="wanted NAME or NAME@SIDE, as in resnet18@224"):
         backbone_parts(f"resnet18@{side}")

@@ -9,6 +9,8 @@ from ..contract.errors import BadInput
 from ..paths import need_writable
 from ..report.write import write_tables
 from ..store import Store
+from ..store.lock import Lock
+from ..store.run import LOCK
 from .examination import Examination
 from .finding import Finding, by_folder, in_order
 from .results import RESULTS, stale
@@ -45,11 +47,25 @@ def _delete(tree: Tree, place: str) -> str:
     """Why a file could not be deleted; empty where it is gone."""
     *folder, name = place.split("/")
     try:
-        if len(folder) == 2 and in_use(tree, tree.names(*folder), time.time(), *folder):
-            return "somebody is at work on the run"
+        if (len(folder) == 2 or name == LOCK) and in_use(tree, tree.names(*folder), time.time(), *folder):
+            return "somebody is at work there"
+        if name == LOCK:
+            return _end(Lock(tree.plain(*folder, name)))
         tree.delete(*folder, name)
     except Unreadable as error:
         return str(error)
+    return ""
+
+
+def _end(lock: Lock) -> str:
+    """Ends a claim whose owner is gone as whoever takes it over does, so that nobody who did so meanwhile loses it."""
+    owner = lock.owner()
+    try:
+        if owner is None or not lock.claim(owner.token):
+            return "somebody is at work there"
+        lock.release()
+    except OSError as error:
+        return f"it cannot be deleted ({error.strerror})"
     return ""
 
 

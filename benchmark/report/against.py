@@ -83,7 +83,10 @@ def differences_of(run: Result, row: Published) -> list[str]:
 
     compare("how the epoch was chosen", row.selection, "last", _SELECTION.get(row.selection, ""))
     compare("the epochs", str(row.epochs or ""), str(spec.recipe.epochs), f"{row.epochs} epochs")
-    compare("the backbone", row.registered_backbone, backbone_parts(spec.backbone)[0], f"backbone {row.registered_backbone}")
+    backbone, side = backbone_parts(spec.backbone)
+    compare("the backbone", row.registered_backbone, backbone, f"backbone {row.registered_backbone}")
+    if side:
+        said.append(f"images not brought to {side} px")
     started = "no pretrained weights" if row.weights == "none" else f"weights {row.weights}"
     compare("the pretrained weights", row.weights, spec.pretrained or "none", started)
     if row.registered_noise == UNSTATED:

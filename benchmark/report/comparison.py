@@ -30,7 +30,7 @@ Key = tuple[object, ...]
 class Pairs:
     """Pairs of the methods of one setting, for one metric that is an accuracy: `acc_last` or `macro_acc`.
 
-    Two runs are a pair where noise artefact, data and seed are the same, and the predictions of both can be read. Nothing is
+    Two runs are a pair where noise artefact, data and seed are the same, and the outcomes of both can be read. Nothing is
     read before there are enough seeds for a test.
     """
 

@@ -62,7 +62,10 @@ def resample_images(right: Bools, labels: Ints | None = None, draws: int = DRAWS
     """
     images = right.shape[1]
     columns = np.ascontiguousarray(right.T, dtype=np.float32)
-    classes = None if labels is None else np.eye(np.max(labels) + 1, dtype=np.float32)[check_labels(labels, "labels", images)]
+    classes = None
+    if labels is not None:
+        occurring, place = np.unique(check_labels(labels, "labels", images), return_inverse=True)
+        classes = np.eye(len(occurring), dtype=np.float32)[place]
     found = np.empty((len(right), draws))
     rng = np.random.default_rng(0)
     for start in range(0, draws, _CHUNK):

@@ -156,6 +156,6 @@ class Store:
     def _write(self, path: Path, content: bytes) -> None:
         if self._lock is not None and not self._lock.is_mine():
             raise BadInput(
-                f"{self.root}: this process was held up, and another is at work there by now; give the command again"
+                f"{self.root}: this process was held up, and does not hold the folder any more; give the command again"
             )
         write_whole(path, content)

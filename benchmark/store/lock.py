@@ -24,6 +24,10 @@ from pathlib import Path
 
 BEAT = 5.0
 """Seconds between two heartbeats."""
+MOST = 2**12
+"""Characters of a lock's file."""
+LOOKS = 5
+"""At a file that cannot be read, before it counts as another's."""
 STALE = 60.0
 """Seconds without one, as long as somebody watched, after which an owner is taken for dead."""
 
@@ -65,10 +69,11 @@ class Lock:
     def owner(self) -> Owner | None:
         """Who holds it; None where nobody does."""
         try:
-            owner = Owner(**json.loads(self.path.read_text(encoding="utf-8")))
+            with self.path.open(encoding="utf-8") as file:
+                owner = Owner(**json.loads(file.read(MOST)))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return UNKNOWN
         is_whole = all(type(value) is (int if name == "pid" else str) for name, value in asdict(owner).items())
         return owner if is_whole and 0 <= owner.pid < 2**31 and re.fullmatch(r"\w{1,64}", owner.token) else UNKNOWN
@@ -105,7 +110,11 @@ class Lock:
 
     def is_mine(self) -> bool:
         """Whether this process still holds it: one that was stopped for long may have lost it."""
-        return self._mine is not None and self.owner() == self._mine
+        for _ in range(LOOKS):  # one failed look at a network's folder loses nothing
+            if (owner := self.owner()) != UNKNOWN:
+                return owner is not None and owner == self._mine
+            time.sleep(BEAT / 100)
+        return False
 
     def release(self) -> None:
         """Lets it go, if it is still held."""

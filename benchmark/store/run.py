@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract.errors import BadInput, told
+from ..npz import read_npz
 from ..paths import PART, has_parts, remove_parts, write_whole
 from ..record import ModelRecord
 from ..spec import RunSpec
@@ -26,6 +27,8 @@ STACK = "stack"
 """What a run's process is at just before it is ended; a part, so that it goes with all that is left half done."""
 ENDS = ("metrics.json", "failure.json")
 """By which a run has ended."""
+MOST_BYTES = 2**31
+"""Of a run's arrays in one file."""
 MOST_CLASSES = 100_000
 """That are counted: a damaged label must not fill the memory."""
 
@@ -100,8 +103,7 @@ class RunFolder:
         if not path.is_file():
             raise BadInput(f"{path} is missing")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return {array: arrays[array] for array in wanted if array in arrays}
+            return dict(read_npz(path, MOST_BYTES, frozenset(wanted)))
         except Exception:  # zip, zlib and numpy each raise types of their own
             raise BadInput(f"{path} is damaged") from None
 
@@ -226,6 +228,8 @@ class RunFolder:
 
         All that statistical tests want of the predictions, which are a hundred times as large. Raises BadInput.
         """
+        if not self.has("outcomes"):
+            raise BadInput(f"{self.path / 'outcomes.npz'} is missing; the run is made whole by running it again with --force")
         arrays = self.arrays("outcomes", ("right", "reference"))
         right, reference = (arrays.get(name, np.empty(0)) for name in ("right", "reference"))
         is_pair = right.shape == reference.shape and right.ndim == 1 and (right.dtype.kind, reference.dtype.kind) == ("b", "i")

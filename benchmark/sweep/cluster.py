@@ -196,7 +196,12 @@ def elsewhere(task: Task, timeout: float | None, wanted: Mapping[str, str], mark
 
 
 def _with_images(job: Job) -> Job:
-    """The job with its images where they lie on this machine, prepared if they are not here yet. Raises BadInput."""
+    """The job with its images where they lie on this machine, prepared if they are not here yet. Raises BadInput.
+
+    So does a plugin that is not here, before the run counts as begun.
+    """
+    if job.plugins:
+        load_plugins(job.plugins)
 
     def cache(old: Path, spec: Any, sha256: str | None) -> Path:
         if old.is_dir():

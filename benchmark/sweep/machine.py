@@ -35,9 +35,10 @@ def environment(device: str, threads: int) -> dict[str, Any]:
 
 def _platform() -> str:
     """System, kernel and C library with their versions; without what the kernel's builder has added, which may name a place."""
-    release = platform.release()
-    numbers = re.match(r"[\d.]+", release)
-    return platform.platform().replace(release, numbers[0]) if numbers else platform.platform()
+    numbers = re.match(r"\d+(\.\d+)*", platform.release())
+    libc = "".join(platform.libc_ver())
+    parts = (platform.system(), numbers and numbers[0], platform.machine(), libc and f"with-{libc}")
+    return "-".join(part for part in parts if part)
 
 
 def _suite() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -113,20 +114,38 @@ settings.load_profile("at once")
 """
 
 
+def fuzzed(copy: Path, marked: str, *names: str) -> subprocess.CompletedProcess[str]:
+    """The suite copied, and fuzz tests run on the copy."""
+    for part in ("benchmark", "methods", "datasets", "scripts", "tests", "docs"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "golden"), dirs_exist_ok=True)
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / file, copy)
+    (copy / "tests" / "fuzz" / "conftest.py").write_text(AT_ONCE, encoding="utf-8")
+    if names[0] in FAULTS:
+        place, sound, faulty = FAULTS[names[0]]
+        text = (copy / place).read_text(encoding="utf-8")
+        assert text.count(sound) == 1, f"{place} has changed: plant another fault"
+        (copy / place).write_text(text.replace(sound, faulty), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", marked, *(f"tests/fuzz/{name}" for name in names)]
+    return subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_it_catches_a_planted_fault(name: str, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    for part in ("benchmark", "methods", "datasets", "scripts", "tests", "docs"):
-        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "golden"))
-    for file in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / file, copy)
-    place, sound, faulty = FAULTS[name]
-    text = (copy / place).read_text(encoding="utf-8")
-    assert text.count(sound) == 1, f"{place} has changed: plant another fault"
-    (copy / place).write_text(text.replace(sound, faulty), encoding="utf-8")
-    (copy / "tests" / "fuzz" / "conftest.py").write_text(AT_ONCE, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "slow", f"tests/fuzz/{name}"]
-    done = subprocess.run(command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True)
+    done = fuzzed(tmp_path, "slow", name)
     assert done.returncode == 1, done.stdout[-3000:]
     assert "1 failed" in done.stdout, done.stdout[-3000:]
+
+
+@pytest.mark.slow
+def test_without_one_all_of_them_pass(tmp_path: Path) -> None:
+    files = sorted({name.partition("::")[0] for name in FAULTS})
+    done = fuzzed(tmp_path, "not slow", *files)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_every_fuzz_test_has_a_fault_to_catch() -> None:
+    files = (path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
+    tests = {f"{path.name}::{name}" for path in files for name in re.findall(r"^@cases.*\ndef (\w+)", path.read_text(), re.M)}
+    assert tests == set(FAULTS)

@@ -143,7 +143,8 @@ def test_all_formats_of_one_table():
 def test_the_columns_of_results_csv_are_in_their_order():
     wanted = """dataset, noise_kind, noise_rate, noise_realised, method, backbone, epochs, seed, status,
     acc_last, acc_last5, acc_val, acc_best, macro_acc, nll, ece, brier, aurc, error_auroc, msp_auroc, noise_auroc, noise_ap,
-    noise_unc_auroc, wrong_label_fit, vote_spearman, train_seconds, images_per_second, peak_memory_mb, key, recipe, pretrained, options, error"""
+    noise_unc_auroc, wrong_label_fit, vote_spearman, train_seconds, images_per_second, peak_memory_mb,
+    key, recipe, pretrained, options, error"""
     assert list(COLUMNS) == [name.strip() for name in wanted.split(",")]
     row = result().row()
     assert list(row) == list(COLUMNS)

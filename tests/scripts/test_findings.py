@@ -13,17 +13,20 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from modules import script
-from simulated import stored, sweep
+from simulated import Known, stored, sweep
 
 from benchmark.doctor import examine
 from benchmark.report.page.repeat import entries, repeat_command
 from benchmark.report.results import Result, read_results
+from benchmark.spec import RunSpec
 from benchmark.store import Store
+from benchmark.sweep.sweep import checked_sweep, read_settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -40,6 +43,21 @@ def test_every_finished_run_is_verified(name: str) -> None:
     found = examine(REFERENCE / name)
     assert found.wrong == []
     assert found.states["verified"] == found.states.total() - found.states["unfinished"] - found.states["failed"]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_results_are_of_the_sweeps_that_are_called_like_them(name: str) -> None:
+    wanted = [checked_sweep(settings) for settings in read_settings(ROOT / "scripts" / "reference" / f"{name}.toml")]
+    methods = {method for sweep in wanted for method in sweep.methods}
+    specs = {setting(spec) for sweep in wanted for spec, _ in sweep.runs()}
+    for run in read_results(Store(REFERENCE / name)):
+        assert setting(run.spec) in specs
+        assert run.spec.method in methods or "all" in methods
+
+
+def setting(spec: RunSpec) -> tuple[object, ...]:
+    """All of a run but its method."""
+    return spec.dataset.label, spec.noise_kind, spec.noise_rate, spec.backbone, spec.pretrained, spec.recipe.name, spec.seed
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -71,31 +89,66 @@ def test_what_is_large_or_of_others_is_not_committed() -> None:
     assert sum(file.stat().st_size for file in files) < 20e6
 
 
+def page_of(folder: Path, kinds: Sequence[str], runs: Sequence[Result], evidence: Known) -> Path:
+    """A page with a mark of each kind, beside a sweep called made-up."""
+    stored(folder / "results" / "reference" / "made-up", runs, evidence)
+    page = folder / "docs" / "findings.md"
+    page.parent.mkdir()
+    marks = "".join(f"<!-- {kind}: scripts/findings.py -->\nstale\n<!-- end -->\nbetween\n" for kind in kinds)
+    page.write_text(f"before\n{marks}", encoding="utf-8")
+    return page
+
+
+KINDS = ("accuracy made-up acc_last", "beside made-up acc_last m1", "score made-up nll", "lead made-up nll m1", "gap made-up")
+
+
 def test_tables_stand_between_their_marks_and_are_what_the_suite_measures(tmp_path: Path) -> None:
     runs, evidence = sweep(np.random.default_rng(0), truth=[0.6, 0.8, 0.61], spread=[0.005] * 3, images=2000)
     runs = [dataclasses.replace(run, metrics={**run.metrics, "acc_best": run.metrics["acc_last"] + 1}) for run in runs]
-    stored(tmp_path / "results" / "reference" / "made-up", runs, evidence)
-    page = tmp_path / "docs" / "findings.md"
-    page.parent.mkdir()
-    kinds = ("accuracy made-up acc_last", "beside made-up acc_last m1", "score made-up nll", "gap made-up")
-    page.write_text(
-        "before\n" + "".join(f"<!-- {kind}: scripts/findings.py -->\nold\n<!-- end -->\nbetween\n" for kind in kinds)
-    )
-    (text,) = script("findings").pages(tmp_path).values()
-    assert "old" not in text
+    page = page_of(tmp_path, KINDS, runs, evidence)
+    text = script("findings").pages(tmp_path)[page]
+    assert "stale" not in text
     assert text.startswith("before\n<!-- accuracy made-up acc_last: scripts/findings.py -->\n")
-    assert text.count("<!-- end -->\nbetween\n") == 4
+    assert text.count("<!-- end -->\nbetween\n") == 5
     mean = statistics.fmean(run.metrics["acc_last"] for run in runs if run.spec.method == "m1")
-    assert re.search(rf"^\| `m1` +\| {mean:.2f} ± 0\.\d\d +\|$", text, re.M)
-    assert re.search(r"^\| `ce` +\| \*\*\+(19|20|21)\.\d\d\*\* \(\+1\d\.\d\d to \+2\d\.\d\d\) +\|$", text, re.M), (
-        "20 points better"
-    )
-    assert re.search(r"^\| `ce` +\| 0\.500 \(0\.500 to 0\.500\) +\|$", text, re.M)
-    assert re.search(r"^\| `ce` +\| 1\.000 \(1\.000 to 1\.000\) +\|$", text, re.M)
-    assert text.count("; 3 seeds, 2,000 images each. From `python -m benchmark table results/reference/made-up") == 4
+    for row in (
+        rf"m1 +\| {mean:.2f} ± 0\.\d\d",
+        r"ce +\| \*\*\+(19|20|21)\.\d\d\*\* \(\+1\d\.\d\d to \+2\d\.\d\d\)",  # 20 points better
+        r"ce +\| 0\.500 \(0\.500 to 0\.500\)",
+        r"ce +\| \+0\.000 \(\+0\.000 to \+0\.000\)",
+        r"ce +\| 1\.000 \(1\.000 to 1\.000\)",
+    ):
+        assert re.search(rf"^\| {row} +\|$", text, re.M), row
+    assert text.count("; 3 seeds, 2,000 images each. From `python -m benchmark table results/reference/made-up") == 5
     assert "table results/reference/made-up --baseline m1`" in text
-    page.write_text(text)
+    page.write_text(text, encoding="utf-8")
     assert script("findings").pages(tmp_path)[page] == text
+
+
+def test_what_has_failed_is_told_what_is_missing_too_and_who_is_told_more_does_not_compete(tmp_path: Path) -> None:
+    runs, evidence = sweep(np.random.default_rng(0), truth=[0.6, 0.8, 0.61], spread=[0.005] * 3, images=2000, noises=2)
+    changed = []
+    for run in runs:
+        if run.spec.method == "m2":
+            run = dataclasses.replace(run, privilege=("votes",))
+        if run.spec.noise_rate == 0.2:  # none of them has begun
+            run = dataclasses.replace(run, status="missing", metrics={})
+        elif (run.spec.method, run.spec.seed) == ("m1", 2):
+            run = dataclasses.replace(run, status="failed", metrics={}, error="nan")
+        changed.append(run)
+    page = page_of(tmp_path, KINDS[:2], changed, evidence)
+    text = script("findings").pages(tmp_path)[page]
+    assert re.search(r"^\| m1 +\| [\d.]+ ± [\d.]+ \(1 of 3 failed\) +\| missing +\|$", text, re.M)
+    assert re.search(r"^\| m2 † +\| [\d.]+ ± [\d.]+ +\| missing +\|$", text, re.M)
+    assert "correction for 0 comparisons" in text
+    assert "2 to 3 seeds" in text
+
+
+@pytest.mark.parametrize("mark", ["accuracy  made-up acc_last", "nll-x made-up"])
+def test_a_mark_that_is_none_is_refused(tmp_path: Path, mark: str) -> None:
+    page_of(tmp_path, [mark], *sweep(np.random.default_rng(0), truth=[0.6, 0.8], spread=[0.005] * 2))
+    with pytest.raises(ValueError, match="is not of the form"):
+        script("findings").pages(tmp_path)
 
 
 @pytest.mark.slow
@@ -133,8 +186,9 @@ def apart_from_seed(run: Result) -> str:
     return json.dumps({**run.spec.to_dict(), "seed": 0}, sort_keys=True)
 
 
-def test_every_row_has_a_run(tmp_path: Path) -> None:
+def test_every_run_has_a_row() -> None:
     for name in FOLDERS:
         with (REFERENCE / name / "results.csv").open(encoding="utf-8") as file:
             keys = {row["key"] for row in csv.DictReader(file)}
-        assert keys == {path.parent.name for path in (REFERENCE / name).glob("runs/*/metrics.json")}
+        ended = [*(REFERENCE / name).glob("runs/*/metrics.json"), *(REFERENCE / name).glob("runs/*/failure.json")]
+        assert keys == {path.parent.name for path in ended}

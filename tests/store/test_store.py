@@ -172,7 +172,7 @@ def test_a_process_that_was_held_up_until_another_took_the_folder_over_changes_n
         other = Lock(tmp_path / "lock.json")
         assert other.claim(over=other.owner().token)
         for save in (store.save_sweep, lambda _: store.save_plan([]), lambda _: store.save_result("results.csv", "late")):
-            with pytest.raises(BadInput, match="another is at work there"):
+            with pytest.raises(BadInput, match="does not hold the folder any more"):
                 save("late")
     assert other.is_mine()
     assert store.sweep_text() == "mine"

@@ -138,7 +138,6 @@ def test_all_can_be_ended_whatever_they_are_at() -> None:
 
 MASTER = """
 from pathlib import Path
-from types import ModuleType
 from benchmark.sweep.slots import SLOTS
 with SLOTS.taken(1, "cpu", "") as slot:
     import os
