@@ -14,7 +14,7 @@ from ..store.run import LOCK
 from .examination import Examination
 from .finding import Finding, by_folder, in_order
 from .results import RESULTS, stale
-from .runs import Run, in_use
+from .runs import Run, in_use, is_old
 from .tree import Tree, Unreadable
 
 
@@ -47,7 +47,7 @@ def _delete(tree: Tree, place: str) -> str:
     """Why a file could not be deleted; empty where it is gone."""
     *folder, name = place.split("/")
     try:
-        if (len(folder) == 2 or name == LOCK) and in_use(tree, tree.names(*folder), time.time(), *folder):
+        if len(folder) == 2 and in_use(tree, tree.names(*folder), time.time(), *folder):
             return "somebody is at work there"
         if name == LOCK:
             return _end(Lock(tree.plain(*folder, name)))
@@ -61,9 +61,12 @@ def _end(lock: Lock) -> str:
     """Ends a claim whose owner is gone as whoever takes it over does, so that nobody who did so meanwhile loses it."""
     owner = lock.owner()
     try:
-        if owner is None or not lock.claim(owner.token):
+        old = is_old(lock.path.stat(), time.time())  # looked at after its owner: who has taken it over since has touched it
+        if not lock.claim(owner.token if owner and old else None):
             return "somebody is at work there"
         lock.release()
+    except FileNotFoundError:
+        return ""
     except OSError as error:
         return f"it cannot be deleted ({error.strerror})"
     return ""

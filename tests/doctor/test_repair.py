@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import json
 import shlex
 from pathlib import Path
@@ -13,8 +15,11 @@ from benchmark.contract import BadInput
 from benchmark.doctor import repair
 from benchmark.report.results import COSTS
 from benchmark.report.write import write_tables
+from benchmark.store.lock import Lock
 from benchmark.sweep.run import Settings, run_sweep
 from benchmark.sweep.sweep import checked_sweep, read_settings
+
+MODULE = importlib.import_module("benchmark.doctor.repair")  # the package has a function of this name
 
 
 def repaired(folder: Folder) -> tuple[set[str], list[str]]:
@@ -151,10 +156,29 @@ def test_a_folder_in_use_is_not_repaired(folder: Folder):
     folder.path("lock.json").unlink()
     folder.write(f"{folder.a}/lock.json", "{}")  # it was taken up while the others were looked at
     now, said = repair(found)
-    assert all("somebody is at work on the run" in line or "not written anew" in line for line in said)
+    assert all("somebody is at work there" in line or "not written anew" in line for line in said)
     assert now.wrong
     del before["lock.json"]
     assert folder.files() == {**before, f"{folder.a}/lock.json": b"{}"}
+
+
+@pytest.mark.parametrize("at_the_top", [True, False])
+def test_a_lock_that_was_taken_over_meanwhile_is_left(folder: Folder, monkeypatch: pytest.MonkeyPatch, at_the_top: bool):
+    place = "lock.json" if at_the_top else f"{folder.a}/lock.json"
+    dead, living = Lock(folder.path(place)), Lock(folder.path(place))
+    assert dead.claim()
+    owner = dataclasses.asdict(dead.owner())
+    dead.release()
+    folder.write(place, json.dumps({**owner, "born": "1"}))
+    found = folder.examined()
+    assert [finding.deletes for finding in found.findings] == [(place,)]
+    if at_the_top:  # in the moment after the whole folder was looked at
+        looks, used = iter([False]), MODULE.in_use
+        monkeypatch.setattr(MODULE, "in_use", lambda *given: next(looks, None) if given[3:] == () else used(*given))
+    assert living.claim()
+    assert repair(found)[1][0] == f"not deleted: {place}: somebody is at work there"
+    assert living.is_mine()
+    living.release()
 
 
 def test_what_cannot_be_deleted_is_said_and_stays_wrong(folder: Folder, monkeypatch: pytest.MonkeyPatch):

@@ -122,6 +122,7 @@ def test_what_differs_in_the_paper_marks_the_cell_and_is_told_below(changes, mar
         ({"dataset": "rafdb@5k"}, "all training images"),
         ({"recipe": recipe("common", epochs=60)}, "its own recipe"),
         ({"backbone": "small"}, "backbone resnet18"),
+        ({"backbone": "resnet18@96"}, "images not brought to 96 px"),
         ({"pretrained": "imagenet"}, "no pretrained weights"),
         ({"validation": 0.1}, "no images held out"),
         ({"noise_kind": "symmetric-exact"}, "noise symmetric"),

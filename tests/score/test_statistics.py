@@ -133,6 +133,12 @@ def test_all_runs_meet_the_same_resamples():
     assert np.array_equal(resample_images(first), resample_images(np.concatenate([first, second]))[:3])
 
 
+def test_what_classes_are_called_costs_nothing():
+    right, labels = np.array([[True, False, True, True]]), np.array([0, 1, 1, 0])
+    named = resample_images(right, np.array([7, 10**9, 10**9, 7]), draws=50)
+    assert np.array_equal(named, resample_images(right, labels, draws=50))
+
+
 def test_both_levels_drawn_by_hand_scatter_as_the_formula_says():
     """The plain hierarchical bootstrap (seeds with replacement, then images) has the variance
 

@@ -120,6 +120,19 @@ def test_an_owner_that_was_stopped_for_long_learns_that_it_has_lost(path: Path) 
     assert other.is_mine(), "what another holds is not let go"
 
 
+def test_one_failed_look_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT", 0.1)
+    lock = Lock(path)
+    assert lock.claim()
+    owner, looks = lock.owner(), iter([module.UNKNOWN, module.UNKNOWN])
+    monkeypatch.setattr(Lock, "owner", lambda self: next(looks, owner))
+    assert lock.is_mine()
+    monkeypatch.setattr(Lock, "owner", lambda self: module.UNKNOWN)
+    assert not lock.is_mine(), "what cannot be read again and again may be anybody's"
+    monkeypatch.undo()
+    lock.release()
+
+
 def test_who_judges_late_takes_nothing_from_who_took_over(path: Path) -> None:
     owned_by(path, system="another")
     faster, slower = Lock(path), Lock(path)
@@ -150,7 +163,7 @@ def test_an_owner_that_this_suite_would_not_write_is_unreadable(path: Path, chan
     assert not Lock(path).claim()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}', "\x00\xff"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}', "\x00\xff", "[" * 200_000, '{"a":' * 100_000])
 def test_an_unreadable_lock_is_somebodys_until_it_has_been_watched(path: Path, content: str) -> None:
     path.write_text(content, encoding="latin-1")
     assert not Lock(path).claim()
@@ -180,15 +193,15 @@ def test_one_failed_look_does_not_end_the_heartbeat(path: Path, monkeypatch: pyt
     monkeypatch.setattr(module, "BEAT", 0.01)
     lock, failed = Lock(path), threading.Event()
     assert lock.claim()
-    read = Path.read_text
+    opened = Path.open
 
-    def fails_once(file: Path, **how: str) -> str:
+    def fails_once(file: Path, *how: str, **more: str) -> object:
         if file == path and not failed.is_set():
             failed.set()
             raise OSError("stale file handle")
-        return read(file, **how)
+        return opened(file, *how, **more)
 
-    monkeypatch.setattr(Path, "read_text", fails_once)
+    monkeypatch.setattr(Path, "open", fails_once)
     assert failed.wait(10)
     os.utime(path, ns=(1, 1))
     deadline = time.monotonic() + 10

@@ -157,6 +157,14 @@ def test_images_that_are_not_on_a_worker_are_prepared_there_and_must_be_the_same
         cluster._with_images(other)
 
 
+def test_a_run_whose_plugin_is_not_on_a_worker_is_not_begun(task: Task, tmp_path: Path) -> None:
+    away = task._replace(job=dataclasses.replace(task.job, plugins=(str(tmp_path / "not-here.py"),)))
+    ended = cluster.elsewhere(away, None, {}, str(tmp_path / "marker"))
+    assert ended.status == "failed"
+    assert ended.why.startswith("it was not begun: on its worker, ")
+    assert not (task.root / "runs" / task.job.key / "failure.json").exists()
+
+
 def test_versions_that_differ_are_named_with_both() -> None:
     assert cluster.difference({"torch": "2.5"}, {"torch": "2.5", "more": "1"}) == ""
     assert cluster.difference({"torch": "2.5"}, {"torch": "2.4"}) == "torch is 2.4 there, and 2.5 here"
