@@ -21,6 +21,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "processor": _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),  # the widest that torch computes with
         "cores": os.cpu_count(),
         "threads": threads,
         "platform": _platform(),
