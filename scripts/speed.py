@@ -288,7 +288,7 @@ def main() -> None:
     for row in PARTS[given.part](given):  # kept as they come, for a machine that is lent for ten minutes
         rows.append(row)
         pd.DataFrame([{**row, **machine} for row in rows]).to_csv(Path(given.out) / f"{given.part}-{name}", index=False)
-    print(pd.DataFrame(rows).to_markdown(index=False))
+    print(pd.DataFrame(rows).astype(object).fillna("").to_markdown(index=False))
 
 
 if __name__ == "__main__":
