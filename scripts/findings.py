@@ -99,7 +99,7 @@ def beside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found
     """How much better a method's accuracy is than each other one's, in points, with 95 % intervals."""
     metric, first = words
     pairs = Pairs(group, metric, StoredEvidence(store))
-    found = {(of.noise, of.method): of for of in against(pairs, (first,))} if first in _methods(pairs) else {}
+    found = {(of.noise, of.method): of for of in against(pairs, (first,))}
 
     def cell(runs: list[Result]) -> str:
         of = found.get((noise_of(runs[0]), method_of(runs[0]))) if runs else None
@@ -117,10 +117,6 @@ def beside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found
         f"Holm's correction for {count} comparisons"
     )
     return rows, what, f" --baseline {first}"
-
-
-def _methods(pairs: Pairs) -> set[object]:
-    return {method for methods in pairs.columns.values() for (method,) in methods}
 
 
 def lead(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:

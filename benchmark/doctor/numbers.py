@@ -27,7 +27,7 @@ def of_history(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, float | 
 
 
 def of_outcomes(right: NDArray[np.bool_], reference: NDArray[np.int64]) -> dict[str, float | None]:
-    """What the outcomes say of N test images, both (N,). Raises ValueError."""
+    """What the outcomes say of N test images, both (N,)."""
     return {"acc_last": accuracy_of(right), "macro_acc": macro_accuracy_of(right, reference)}
 
 
