@@ -88,7 +88,12 @@ def flipped(draw: DrawFn) -> bytes:
         spoilt = draw(st.sampled_from(old.namelist()))
         for member in old.namelist():
             part = old.read(member)
-            new.writestr(member, bytes(draw(damaged(part, head=0, tail=200, most=1))) if member == spoilt else part)
+            if member == spoilt == "header.npy" and draw(st.booleans()):  # JSON still, and it says something else
+                start = part.index(b"{")
+                part = part[:start] + draw(misspelt(part[start:].decode(), most=1)).encode("utf-8", "surrogatepass")
+            elif member == spoilt:
+                part = bytes(draw(damaged(part, head=0, tail=200, most=1)))
+            new.writestr(member, part)
     return buffer.getvalue()
 
 

@@ -145,12 +145,12 @@ def model(tiny_plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def models(draw: DrawFn, folder: Path) -> tuple[str, bytes]:
     """A record that is whole, spoilt or misspelt, or damaged weights."""
     record: dict[str, Any] = json.loads((folder / "model.json").read_text())
-    fault = draw(st.integers(0, 6))
-    if fault == 6:
+    fault = draw(st.integers(0, 7))
+    if fault == 7:
         return "model.json", json.dumps(record, indent=1).encode()
-    if fault == 0:
-        return "model.safetensors", draw(damaged((folder / "model.safetensors").read_bytes(), head=1_000))
-    if fault == 1:
+    if fault < 2:
+        return "model.safetensors", draw(damaged((folder / "model.safetensors").read_bytes(), head=1_000, most=1 + fault))
+    if fault == 2:
         return "model.json", draw(misspelt(json.dumps(record))).encode("utf-8", "surrogatepass")
     name = draw(st.sampled_from(sorted(record)))
     return "model.json", json.dumps({**record, name: draw(spoilt(record[name], most=1))}).encode("utf-8", "surrogatepass")
