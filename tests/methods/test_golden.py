@@ -121,14 +121,16 @@ def close(found: Tensor, wanted: float | list[float]) -> None:
 
 def entries(gradient: Tensor | None) -> Tensor:
     assert gradient is not None
-    return gradient[[0, 5, 63], [0, 1000, 25087]]
+    as_released = gradient.unflatten(1, (*MAP[1:], MAP[0])).permute(0, 3, 1, 2).flatten(1)
+    return as_released[[0, 5, 63], [0, 1000, 25087]]
 
 
 def two_heads(kind: type) -> tuple:
     """RUL or DUL with the fixed weights, and the fixed feature maps."""
     method = kind(task(MAP, 6), kind.Config(dropout=0.0)).double().train()
-    fill(method.mu[3], 0.7, 0.01)
-    fill(method.logvar[3], 1.3, 0.01)
+    for head, frequency in ((method.mu, 0.7), (method.logvar, 1.3)):
+        fill(head[3], frequency, 0.01)
+        head[3].weight.data = head[3].weight.data.unflatten(1, MAP).permute(0, 2, 3, 1).flatten(1)  # to the order of `Rows`
     fill(method.classifier, 0.9, 0.1)
     return method, wave(6, *MAP, f=0.37).requires_grad_()
 

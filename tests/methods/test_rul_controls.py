@@ -45,7 +45,7 @@ def test_ce_two_head_is_rul_in_which_every_image_meets_itself(monkeypatch: pytes
 def test_ce_two_head_is_cross_entropy_of_the_embedding() -> None:
     method, images = filled(CrossEntropyTwoHead), wave(6, *MAP, f=0.37)
     flat = images.sub(images.mean((0, 2, 3), keepdim=True)) / (images.var((0, 2, 3), correction=0, keepdim=True) + 2e-5).sqrt()
-    z = flat.flatten(1) @ method.mu[3].weight.T + method.mu[3].bias
+    z = flat.permute(0, 2, 3, 1).flatten(1) @ method.mu[3].weight.T + method.mu[3].bias
     z = (z - z.mean(0)) / (z.var(0, correction=0) + 2e-5).sqrt()
     wanted = F.cross_entropy(z @ method.classifier.weight.T + method.classifier.bias, LABELS)
     torch.testing.assert_close(method.training_step(batch(images, LABELS)), wanted)
