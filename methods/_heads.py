@@ -1,4 +1,4 @@
-"""Heads that several methods share."""
+"""The head on a whole feature map that RUL and DUL share."""
 
 from __future__ import annotations
 
@@ -49,9 +49,3 @@ def embedding_head(backbone: Backbone, dim: int, dropout: float) -> nn.Sequentia
         nn.Linear(D * h * w, dim),
         nn.BatchNorm1d(dim, eps=2e-5),
     )
-
-
-def one_minus_largest(logits: Tensor) -> Tensor:
-    """1 - max softmax, (B,), of logits (B, K): the uncertainty of methods that learn none of their own."""
-    # As the sum over the other classes: written as 1 - p, confident images would all tie at float32's zero.
-    return logits.softmax(dim=1).sort(dim=1).values[:, :-1].sum(dim=1)
