@@ -98,6 +98,20 @@ RECIPES["fast-cifar"] = replace(
     RECIPES["cifar"], name="fast-cifar", epochs=16, batch_size=256, lr=0.2, schedule="one-cycle", warmup=0.25
 )
 """The same in 16 epochs, for the small network."""
+RECIPES["expressions"] = replace(
+    RECIPES["common"],
+    name="expressions",
+    epochs=60,
+    lr=2e-4,
+    schedule="exponential",
+    decay=0.9,
+    flip=0.25,
+    shift=0.0,
+    erase=0.5,
+)
+"""What RUL's released code trains with, for every method: it is made for networks that have seen many faces."""
+RECIPES["fast-expressions"] = replace(RECIPES["expressions"], name="fast-expressions", epochs=12, decay=0.9**5)
+"""The same in 12 epochs, in each of which the rate falls as in five."""
 
 SGD_RECIPE = replace(RECIPES["common"], name=OWN, optimizer="sgd", lr=0.1, weight_decay=5e-4)
 """What most papers' own recipes have in common, and so what each one's `own_recipe` starts from."""

@@ -10,6 +10,7 @@ from typer import Option
 
 from ..contract.errors import need_folder, unknown
 from ..paths import file_name
+from ..spec import RECIPES
 from .arguments import (
     as_json_text,
     merged,
@@ -64,7 +65,10 @@ def run(
     seeds: Seeds = None,
     seed: Seed = None,
     recipe: Annotated[
-        str | None, Option(help="common, fine-tune (the usual with --pretrained), cifar, fast-cifar, or paper (each its own).")
+        str | None,
+        Option(
+            help=f"{', '.join(sorted(RECIPES))}, or paper (each its own); with --pretrained fine-tune is usual, else common."
+        ),
     ] = None,
     epochs: Epochs = None,
     batch_size: Annotated[int | None, Option(parser=whole_number, metavar="N", help="Instead of the recipe's.")] = None,

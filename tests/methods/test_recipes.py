@@ -7,7 +7,7 @@ A random crop of an image padded by 4 of 32 px is a shift of 1/8. Nesterov's mom
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -244,3 +244,16 @@ def test_a_papers_recipe_is_that_of_its_released_files(name: str) -> None:
 
 def test_no_recipe_is_left_out() -> None:
     assert {name for name, method in METHODS.items() if method.own_recipe or method.own_options} == set(CASES)
+
+
+def test_expressions_is_ruls_recipe_for_all() -> None:
+    assert recipe("expressions") == replace(recipe("paper", own=METHODS["rul"].own_recipe), name="expressions", momentum=0.9)
+
+
+def test_fast_expressions_ends_near_the_rate_at_which_its_long_form_ends() -> None:
+    whole, fast = recipe("expressions"), recipe("fast-expressions")
+    assert replace(fast, name=whole.name, epochs=whole.epochs, decay=whole.decay) == whole
+    for epoch in range(fast.epochs):
+        assert schedule_factor(fast, epoch / fast.epochs, fast.epochs) == pytest.approx(
+            schedule_factor(whole, 5 * epoch / whole.epochs, whole.epochs)
+        )
