@@ -1,4 +1,4 @@
-"""The plain classifier that many methods train, a linear layer on the backbone's pooled features, and how unsure it is."""
+"""The plain classifier that many methods train: a linear layer on the backbone's pooled features."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.contract import Batch, Method, Prediction, Task
 
-
-def one_minus_largest(logits: Tensor) -> Tensor:
-    """1 - max softmax, (B,), of logits (B, K): the uncertainty of methods that learn none of their own."""
-    # As the sum over the other classes: written as 1 - p, confident images would all tie at float32's zero.
-    return logits.softmax(dim=1).sort(dim=1).values[:, :-1].sum(dim=1)
+from ._uncertainty import one_minus_largest
 
 
 class Classifier(Method):

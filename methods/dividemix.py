@@ -44,8 +44,9 @@ from torch.nn import functional as F
 
 from benchmark.contract import Batch, Fraction, Method, NonNegative, Paper, Positive, Prediction, Task, TrainingSet
 
-from ._classifier import Classifier, one_minus_largest
+from ._classifier import Classifier
 from ._dividemix import divergence_from_uniform, mean_distribution, noisy_log_odds, semi_supervised_losses, wanted
+from ._uncertainty import one_minus_largest
 from .mixup import blend, draw_share
 
 

@@ -37,7 +37,7 @@ from torch.nn import functional as F
 
 from benchmark.contract import Batch, Fraction, Method, NonNegative, Paper, Positive, Prediction, Share, Task, TrainingSet
 
-from ._classifier import one_minus_largest
+from ._uncertainty import one_minus_largest
 from .elr import clamped_probability, early_learning_regularisation, mass_elsewhere, moved_targets
 from .mixup import blend, draw_share
 

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from benchmark.contract import Batch, Prediction, Task
 
-from ._classifier import one_minus_largest
+from ._uncertainty import one_minus_largest
 from .rul import RUL, RULConfig, add_up_loss, mix_by_uncertainty
 
 

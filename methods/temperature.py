@@ -33,7 +33,8 @@ from torch.nn import functional as F
 
 from benchmark.contract import Fraction, Paper, Prediction, Task, TrainingSet
 
-from ._classifier import Classifier, one_minus_largest
+from ._classifier import Classifier
+from ._uncertainty import one_minus_largest
 
 LARGEST = 10.0  # T, and one over the least
 

@@ -7,7 +7,7 @@ from stubs import batch, task
 from torch.nn import functional as F
 
 from benchmark.contract import NoOptions
-from benchmark.methods._classifier import one_minus_largest
+from benchmark.methods._uncertainty import one_minus_largest
 from benchmark.methods.ce import CrossEntropy
 
 
