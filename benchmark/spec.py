@@ -109,9 +109,12 @@ RECIPES["expressions"] = replace(
     shift=0.0,
     erase=0.5,
 )
-"""What RUL's released code trains with, for every method: it is made for networks that have seen many faces."""
-RECIPES["fast-expressions"] = replace(RECIPES["expressions"], name="fast-expressions", epochs=12, decay=0.9**5)
-"""The same in 12 epochs, in each of which the rate falls as in five."""
+"""The training of RUL's released code, for every method, without its noise and its classifier's tenfold rate.
+
+It is meant for networks that have seen many faces.
+"""
+RECIPES["fast-expressions"] = replace(RECIPES["expressions"], name="fast-expressions", epochs=6, decay=0.9**5)
+"""A tenth of its epochs, after each of which the rate falls as after five: it ends at a fourteenth."""
 
 SGD_RECIPE = replace(RECIPES["common"], name=OWN, optimizer="sgd", lr=0.1, weight_decay=5e-4)
 """What most papers' own recipes have in common, and so what each one's `own_recipe` starts from."""

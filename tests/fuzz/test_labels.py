@@ -88,8 +88,8 @@ def flipped(draw: DrawFn) -> bytes:
         spoilt = draw(st.sampled_from(old.namelist()))
         for member in old.namelist():
             part = old.read(member)
-            if member == spoilt == "header.npy" and draw(st.booleans()):  # JSON still, and it says something else
-                start = part.index(b"{")
+            if member == spoilt == "header.npy" and draw(st.booleans()):  # mostly JSON still, which says something else
+                start = part.index(b'{"')
                 part = part[:start] + draw(misspelt(part[start:].decode(), most=1)).encode("utf-8", "surrogatepass")
             elif member == spoilt:
                 part = bytes(draw(damaged(part, head=0, tail=200, most=1)))

@@ -80,9 +80,9 @@ FAULTS = {  # by fuzz test: (file, what keeps the fault away, what is put in its
         "except TypeError as error:",
     ),
     "test_results.py::test_reports": (
-        "benchmark/store/files.py",
-        "except ValidationError as error:",
-        "except TypeError as error:",
+        "benchmark/store/run.py",
+        "except Exception:  # zip, zlib and numpy",
+        "except OSError:  # zip, zlib and numpy",
     ),
     "test_results.py::test_models": (
         "benchmark/store/run.py",
