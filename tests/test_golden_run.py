@@ -1,6 +1,6 @@
 """Guards PROTOCOL: where this fails, training or scoring give other results than before, and `spec.PROTOCOL` has to be raised.
 
-Where the code of single methods was changed, and those methods alone differ, their keys have changed with it, and new figures do.
+Where the code of single methods was changed, and they alone differ, their keys have changed with it: new figures will do.
 
 The figures are of the suite itself, fp32 on one thread. Other instruction sets and thread counts round differently, which moves
 them by up to 1.6 %.
