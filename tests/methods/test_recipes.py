@@ -188,7 +188,7 @@ ROWS = [
         {0: 0.1, 99: 0.1, 101: 0.01, 149: 0.01, 151: 0.001},
     ),
     Row(  # half of the images are mirrored or get Gaussian noise, each as often; RandomErasing erases half
-        "rul rul-relabel rul-random-share ce-two-head",
+        "rul rul-relabel rul-random-share rul-equal-share ce-two-head",
         "zyh-uaiaaaa/Relative-Uncertainty-Learning at 63b73f2, src/main.py, src/dataset.py",
         *(60, 64, None, 1e-4, 0.0),
         {0: 2e-4, 1: 2e-4 * 0.9, 10: 2e-4 * 0.9**10},

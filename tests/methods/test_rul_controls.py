@@ -1,4 +1,4 @@
-"""RUL's controls: the same network and weights, no mixture in the one, a drawn share in the other."""
+"""RUL's controls: the same network and weights, no mixture in one, shares that are drawn or equal in the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch.nn import functional as F
 from benchmark.methods import rul_controls
 from benchmark.methods.rul import RUL
 from benchmark.methods.rul_controls import CrossEntropyTwoHead, OneHead, RULRandomShare, random_uncertainty
+from benchmark.methods.rul_equal_share import RULEqualShare
 
 MAP = (6, 2, 2)
 LABELS = torch.tensor([0, 3, 6, 1, 2, 5])
 PARTNER = torch.tensor([2, 0, 1, 5, 4, 3])
-CONTROLS = [CrossEntropyTwoHead, RULRandomShare]
+CONTROLS = [CrossEntropyTwoHead, RULRandomShare, RULEqualShare]
 
 
 def filled(kind: type[RUL]) -> RUL:
@@ -51,14 +52,29 @@ def test_ce_two_head_is_cross_entropy_of_the_embedding() -> None:
     torch.testing.assert_close(method.training_step(batch(images, LABELS)), wanted)
 
 
+def rul_with(s: Tensor, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, list[Tensor]]:
+    """A step of RUL whose images have these uncertainties."""
+    with monkeypatch.context() as patch:
+        patch.setattr(RUL, "read", lambda self, images: (self.mu(self.backbone(images)), s))
+        return step_and_gradients(filled(RUL), images)
+
+
 def test_rul_random_share_is_rul_but_for_where_s_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    images, rul = wave(6, *MAP, f=0.37), filled(RUL)
+    images = wave(6, *MAP, f=0.37)
     monkeypatch.setattr(torch, "randperm", lambda n, **_: PARTNER)
-    s = rul.read(images)[1].detach()
-    monkeypatch.setattr(RUL, "read", lambda self, images: (self.mu(self.backbone(images)), s))
-    wanted, wanted_gradients = step_and_gradients(filled(RUL), images)
+    s = filled(RUL).read(images)[1].detach()
+    wanted, wanted_gradients = rul_with(s, images, monkeypatch)
     monkeypatch.setattr(rul_controls, "random_uncertainty", lambda _: s)
     loss, gradients = step_and_gradients(filled(RULRandomShare), images)
+    torch.testing.assert_close(loss, wanted)
+    torch.testing.assert_close(gradients, wanted_gradients)
+
+
+def test_rul_equal_share_is_rul_that_is_as_unsure_of_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = wave(6, *MAP, f=0.37)
+    monkeypatch.setattr(torch, "randperm", lambda n, **_: PARTNER)
+    wanted, wanted_gradients = rul_with(torch.full((6, 1), 0.3, dtype=torch.float64), images, monkeypatch)
+    loss, gradients = step_and_gradients(filled(RULEqualShare), images)
     torch.testing.assert_close(loss, wanted)
     torch.testing.assert_close(gradients, wanted_gradients)
 
