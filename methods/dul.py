@@ -10,7 +10,8 @@ Uncertainty: the harmonic mean of sigma^2 over the D dimensions, as the paper me
 
 Deviations:
 - No official code was released; the unofficial dul-pytorch is followed for the heads and for the KL term (summed over
-  dimensions, averaged over the batch). It ships lambda = 0 with the comment that 0.01 is the default: 0.01 is used.
+  dimensions, averaged over the batch). It ships lambda = 0 with the comment that 0.01 is the default: 0.01 is used. Another
+  unofficial code (MouxiaoHuang/DUL) takes the mean over dimensions instead, as `kl_weight=0.00015625` would here.
 - The paper's classifier is a margin softmax over face identities; here, a linear layer over the classes.
 - `--recipe paper` is that of dul-pytorch's train_cls_config.py, but for Nesterov's momentum.
 - The embedding has 64 dimensions, as RUL's copy of these heads, not the 512 of face recognition.

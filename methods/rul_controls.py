@@ -13,8 +13,8 @@ permutation of its batch,
     m = s_i / (s_i + s_j) * mu_i + s_j / (s_i + s_j) * mu_j,        L = CE(W m, y_i) / 2 + CE(W m, y_j) / 2,
 
 and each s is drawn anew at each step from the exponential distribution, where RUL reads it from the image. The share is then
-uniform on (0, 1), a pair's two mixtures still have shares that add up to 1, and an image that meets itself has one half. What is
-left out is that s belongs to the image; but shares that are learned may lie closer to one half, and so mix more evenly:
+uniform on (0, 1), a pair's two mixtures still have shares that add up to 1, and an image that meets itself has one half. What
+is left out is that s belongs to the image; but shares that are learned may lie closer to one half, and so mix more evenly:
 `rul-equal-share` is the control for that.
 
 The second head is drawn with the others, so that all else starts from the weights that `rul` has with the same seed, and

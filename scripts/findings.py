@@ -40,7 +40,30 @@ OF_TRAINING = ("noise_auroc", "noise_ap", "noise_unc_auroc", "wrong_label_fit")
 
 Rows = list[list[str]]
 Found = tuple[Rows, str, str]
-"""The header and the rows, what they are, and what is added to the command that repeats them."""
+"""The header and the rows, what they are, and the command that repeats them; FOLDER stands in it for the folder."""
+TABLE = "python -m benchmark table FOLDER"
+HERE = "python scripts/findings.py"
+"""For what no command of the suite says by itself."""
+
+HUMAN, SYMMETRIC = ("human", None), ("symmetric", 0.2)
+CLAIMS: dict[str, tuple[str, tuple[str, ...], tuple[tuple[str, float | None], ...]]] = {
+    "1. it beats `ce`, SCN and DUL under label noise": ("acc_last", ("ce", "scn", "dul"), (HUMAN, SYMMETRIC)),
+    "2. what helps is the relative uncertainty": (
+        "acc_last",
+        ("ce-two-head", "rul-random-share", "rul-equal-share"),
+        (HUMAN, SYMMETRIC),
+    ),
+    "3. its uncertainty finds wrong labels better than theirs": ("noise_unc_auroc", ("ce", "scn", "dul"), (HUMAN, SYMMETRIC)),
+    "4. its uncertainty finds its own mistakes better than its probabilities": (
+        "error_auroc",
+        ("msp_auroc",),
+        (HUMAN, SYMMETRIC),
+    ),
+    "5. its uncertainty finds ambiguous faces better than theirs": ("vote_spearman", ("ce", "scn", "dul"), (HUMAN,)),
+    "7. relabelling is vital for it under noise": ("acc_last", ("rul-relabel",), (HUMAN, SYMMETRIC)),
+}
+"""Of docs/protocol.md, which says what decides: the measure, what `rul` is held against, and the noises."""
+CLAIMANT = "rul"
 
 
 def pages(root: Path = ROOT) -> dict[Path, str]:
@@ -60,7 +83,7 @@ def _filled(found: re.Match[str], root: Path) -> str:
     rows, what, more = KINDS[kind](group, store, words)
     table = tabulate(rows[1:], rows[0], "pipe", disable_numparse=True)
     sample = _sample(group, store, of_training=bool(words) and words[0] in OF_TRAINING)
-    command = f"python -m benchmark table {REFERENCE / folder}{more}"
+    command = more.replace("FOLDER", str(REFERENCE / folder))
     return f"{begin}\n{table}\n\n*{setting_title(group[0])}. {what}; {sample}. From `{command}`.*\n\n{end}"
 
 
@@ -92,7 +115,7 @@ def accuracy(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
     """Mean and standard deviation over seeds of an accuracy."""
     noises = list(grouped(group, noise_of).values())
     rows = _by_method(group, noises, lambda runs: _spread(values_of(runs, words[0])))
-    return rows, f"`{words[0]}` (%), mean ± standard deviation", ""
+    return rows, f"`{words[0]}` (%), mean ± standard deviation", TABLE
 
 
 def beside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found:
@@ -116,7 +139,7 @@ def beside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found
         f"`{metric}`, points, with 95 % intervals over seeds and test images, each by itself; bold: p at most {LEVEL} after "
         f"Holm's correction for {count} comparisons"
     )
-    return rows, what, f" --baseline {first}"
+    return rows, what, f"{TABLE} --baseline {first}"
 
 
 def lead(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
@@ -136,14 +159,14 @@ def lead(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
     shown = [run for run in group if (run.spec.method_label == first) == bool(other)]
     rows = _by_method(shown, noises, cell)
     rows[0][0] = f"{first}: `{metric}` minus `{other[0]}`" if other else f"{first} minus"
-    return rows, f"`{metric}`, difference at equal seeds, mean with Student's 95 % interval over seeds", ""
+    return rows, f"`{metric}`, difference at equal seeds, mean with Student's 95 % interval over seeds", HERE
 
 
 def score(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
     """Mean of a score over seeds with Student's interval."""
     noises = [members for members in grouped(group, noise_of).values() if values_of(members, words[0])]
     rows = _by_method(group, noises, lambda runs: _interval(values_of(runs, words[0])))
-    return rows, f"`{words[0]}`, mean with Student's 95 % interval over seeds", ""
+    return rows, f"`{words[0]}`, mean with Student's 95 % interval over seeds", HERE
 
 
 def gap(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
@@ -152,15 +175,71 @@ def gap(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
 
     def cell(runs: list[Result]) -> str:
         best, last = values_of(runs, "acc_best"), values_of(runs, "acc_last")
-        return _interval([b - a for a, b in zip(last, best, strict=True)])
+        found = [b - a for a, b in zip(last, best, strict=True)]
+        return f"{statistics.fmean(found):.2f} (to {max(found):.2f})" if found else "missing"
 
-    what = (
-        "Accuracy of the best epoch on the test set minus the last one's, points, mean with Student's 95 % interval over seeds"
+    what = "Accuracy of the best epoch on the test set minus the last one's, points, mean and largest of the seeds"
+    return _by_method(group, noises, cell), what, HERE
+
+
+def claims(group: Sequence[Result], store: Store, _: Sequence[str]) -> Found:
+    """What the protocol's rule makes of each claim, with the differences that it rests on."""
+    columns = {noise_of(members[0]): members for members in grouped(group, noise_of).values()}
+    noises = [noise for noise in (HUMAN, SYMMETRIC) if noise in columns]
+    rows = [["claim of RUL", *(noise_title(columns[noise], short=False) for noise in noises)]]
+    pairs = Pairs(group, "acc_last", StoredEvidence(store))
+    for claim, (metric, rivals, asked) in CLAIMS.items():
+        cells = []
+        for noise in noises:
+            if noise not in asked:
+                cells.append("not asked")
+                continue
+            found = {rival: _ends(pairs, columns[noise], metric, rival) for rival in rivals}
+            cells.append(_verdict(found, digits=2 if metric == "acc_last" else 3, reverse=rivals == ("rul-relabel",)))
+        rows.append([claim, *cells])
+    return rows, "Differences with 95 % intervals, as below; those of claim 3 are over training images", HERE
+
+
+Ends = tuple[float, float, float]
+"""A difference and its interval's two ends."""
+
+
+def _ends(pairs: Pairs, members: Sequence[Result], metric: str, rival: str) -> Ends | None:
+    """How much better the claimant is than a rival, or than another score of its own; None where that has not been run."""
+    runs = {(run.spec.method_label, run.spec.seed): run.metrics for run in members}
+    ours = {seed: metrics for (method, seed), metrics in runs.items() if method == CLAIMANT}
+    if metric == "acc_last":
+        noise, two = noise_of(members[0]), [method_of(run) for run in members if run.spec.method_label in (CLAIMANT, rival)]
+        first, second = (next((m for m in two if m[0] == name), None) for name in (CLAIMANT, rival))
+        if first is None or second is None or not pairs.testable(noise, first, second):
+            return None
+        difference = pairs.difference(noise, first, second)
+        return difference.mean, *difference.interval()
+    theirs = {seed: (ours.get(seed, {}) if rival == "msp_auroc" else runs.get((rival, seed), {})) for seed in ours}
+    other = rival if rival == "msp_auroc" else metric
+    both = [(ours[seed].get(metric), theirs[seed].get(other)) for seed in ours]
+    found = np.array([a - b for a, b in both if a is not None and b is not None])
+    ends = t_interval(found) if len(found) else None
+    return None if ends is None else (float(found.mean()), *ends)
+
+
+def _verdict(found: dict[str, Ends | None], digits: int, *, reverse: bool) -> str:
+    """`reverse`: the claim is that the rival is better."""
+    told = {rival: ends for rival, ends in found.items() if ends is not None}
+    if len(told) < len(found):
+        return f"not yet run: {', '.join(rival for rival in found if rival not in told)}"
+    signed = [(-high, -low) if reverse else (low, high) for _, low, high in told.values()]
+    verdict = (
+        "holds" if min(low for low, _ in signed) > 0 else "contradicted" if min(high for _, high in signed) < 0 else "open"
     )
-    return _by_method(group, noises, cell), what, ""
+    what = "; ".join(
+        f"minus {rival} {mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+        for rival, (mean, low, high) in told.items()
+    )
+    return f"**{verdict}**: {what}"
 
 
-KINDS = {kind.__name__: kind for kind in (accuracy, beside, score, lead, gap)}
+KINDS = {kind.__name__: kind for kind in (accuracy, beside, score, lead, gap, claims)}
 
 
 def _spread(values: Sequence[float]) -> str:

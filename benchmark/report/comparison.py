@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -117,43 +118,38 @@ class Best:
 
 
 def best_of(pairs: Pairs) -> Best:
-    """The best competitor of each noise and those that are not significantly worse, where any other is.
+    """The competitors than which none of their column is significantly better, where any is.
 
-    The best is chosen by the same numbers that it is then tested by, so that any two methods may turn out to be compared;
-    Holm's correction is for all of them, over all columns of the table.
+    Each is held against all others and not against the best alone: that one is chosen by the same numbers, and may scatter so
+    much that it tells less than the second does. Holm's correction is for every two methods, over all columns of the table.
     """
     if max((len(pairs.competitors & methods.keys()) for methods in pairs.columns.values()), default=0) < 2:
         return Best(frozenset(), "")
     tested = list(_tested(pairs))
     if not tested:
-        return Best(frozenset(), " Nothing is bold: fewer than three seeds tell no two methods apart.")
+        return Best(frozenset(), " Nothing is bold: no two methods share three seeds, which a test takes.")
     differences = [pairs.difference(*pair) for pair in tested]
-    adjusted = dict(zip(tested, holm([difference.p_value for difference in differences]), strict=True))
-    bold: set[tuple[Key, Key]] = set()
-    left_out = False
-    for noise, methods in pairs.columns.items():
-        entrants = {method for pair in tested if pair[0] == noise for method in pair[1:]}
-        if not entrants:
-            left_out |= len(pairs.competitors & methods.keys()) > 1
-            continue
-        best = max(sorted(entrants, key=list(methods).index), key=lambda method: pairs.mean(noise, method))
-        p = {other: adjusted.get((noise, best, other), adjusted.get((noise, other, best))) for other in entrants - {best}}
-        left_out |= any(p.get(method) is None for method in pairs.competitors & methods.keys() - {best})
-        worse = {other for other, value in p.items() if value is not None and value <= LEVEL}
-        if worse:
-            bold |= {(noise, best)} | {(noise, other) for other, value in p.items() if value is not None and value > LEVEL}
+    adjusted = holm([difference.p_value for difference in differences])
+    worse = {
+        (noise, second if difference.mean > 0 else first)
+        for (noise, first, second), difference, p in zip(tested, differences, adjusted, strict=True)
+        if p <= LEVEL
+    }
+    told_apart = {noise for noise, _ in worse}
+    bold = {(noise, method) for noise, *two in tested for method in two if noise in told_apart} - worse
     how = (
         f"(pairs of runs, test images drawn again by bootstrap and seeds by Student's law, p at most {LEVEL} after Holm's "
         f"correction for {counted(len(tested), 'comparison')}: every two methods of a column; beside one method alone "
         "there are fewer, and more may be found)"
     )
     caption = (
-        f" Bold: not significantly worse than the column's best {how}; a column where none is worse has nothing bold."
+        f" Bold: no method of the column is significantly better {how}; a column where none is has nothing bold."
         if bold
-        else f" Nothing is bold: no method is significantly worse than its column's best {how}."
+        else f" Nothing is bold: no method is significantly better than another of its column {how}."
     )
-    if left_out:
-        caption += " Methods that share fewer than three seeds with the best are not tested."
+    of_all = sum(comb(len(pairs.competitors & methods.keys()), 2) for methods in pairs.columns.values())
+    if len(tested) < of_all:
+        caption += " Methods that share fewer than three seeds are not held against each other."
     return Best(frozenset(bold), caption)
 
 

@@ -201,7 +201,7 @@ def details(group: Sequence[Result], not_ranked: str) -> Table:
 
 
 def notes(results: Sequence[Result], fill: str) -> list[str]:
-    """What was trained in parts, what failed and what is missing; `fill` is the command that runs it."""
+    """What was trained in parts or on several machines, what failed and what is missing; `fill` is the command that runs it."""
     said = [f"Failed: {_run_title(r)}: {r.error} (runs/{r.key}/failure.json)" for r in results if r.error]
     if said:
         said.append(f"This command runs what has failed again: {fill} --retry-failed")
@@ -214,6 +214,13 @@ def notes(results: Sequence[Result], fill: str) -> list[str]:
         said.append(
             "For want of memory, batches were done in parts, with their gradients added up: the same computation to rounding, "
             f"but that a method which draws has drawn other numbers. So of {listed}"
+        )
+    moved = [r for r in results if (r.metrics.get("machines") or 1) > 1]
+    if moved:
+        listed = "; ".join(f"{_run_title(r)} (runs/{r.key}/environment.json)" for r in moved)
+        said.append(
+            "Interrupted, and gone on with on another machine or with other versions, so that no single one of them gives the "
+            f"same bits: {listed}"
         )
     return said
 

@@ -91,11 +91,13 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
     ready = made_ready(job, root)
     trainer = ready.trainer
     machine = environment(job.device, job.threads)
+    earlier = _earlier(folder, machine)
     still_mine()
     folder.begin(
         job.spec,
         {
             **machine,
+            **({"earlier": earlier} if earlier else {}),
             "precision": job.spec.precision,
             "noise_sha256": job.noise_sha256,
             "noise_realised": job.realised,
@@ -115,13 +117,26 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
         still_mine()
         folder.save_checkpoint(_checkpoint(trainer, history))
         folder.save_history(history)
-    metrics = _judged(ready, history, folder, still_mine)
+    metrics = _judged(ready, history, folder, still_mine) | {"machines": 1 + len(earlier)}
     content = weights_of(trainer)
     record = record_of(job, ready.data, ready.noise, ready.sets.train, ready.card, machine, content, metrics)
     still_mine()
     folder.save_model(content, record)
     folder.finish(metrics, job.inputs)  # last, because it declares the run finished
     return 0
+
+
+def _earlier(folder: RunFolder, machine: dict[str, Any]) -> list[dict[str, Any]]:
+    """On what else the epochs up to the checkpoint were trained: other machines, or this one with other versions."""
+    if folder.checkpoint() is None:
+        return []
+    try:
+        before = folder.environment()
+    except BadInput:
+        before = {}
+    machines: list[dict[str, Any]] = before.get("earlier", [])
+    other = any(before.get(name) != machine[name] for name in machine.keys() - {"started"})
+    return [*machines, {name: before.get(name) for name in machine}] if other else machines
 
 
 def _epoch(ready: Ready) -> dict[str, Any]:
@@ -168,7 +183,9 @@ def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, stil
     _check_finite(test, train, noise_score)
     predicted = train.logits.argmax(axis=1)
     labels, votes = data.data.test.labels, data.data.test.votes
+    history[-1]["test_accuracy"] = accuracy(test.logits, labels)  # the last epoch may have been judged on another machine
     still_mine()
+    folder.save_history(history)
     folder.save_arrays(
         "predictions",
         {

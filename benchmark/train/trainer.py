@@ -106,6 +106,9 @@ class Trainer(Model):
             method.zero_grad(set_to_none=True)  # also what no group holds, or it would wait for a later stage
             with torch.no_grad():
                 method.after_step()
+        mean_loss = float(total) / max(1, len(batches))  # the epoch's one wait for the device
+        if not np.isfinite(mean_loss):  # before a method computes something of what has no numbers
+            raise Diverged(f"the loss was {mean_loss} in epoch {epoch + 1} of {self.epochs}")
         method.eval()
         method.progress = (within + 1) / self.stages[stage]
         with torch.no_grad():
@@ -114,9 +117,6 @@ class Trainer(Model):
         if self.finished == self.epochs:
             self._seed("end")
             method.end_training(self.training_set, self.validation_set)
-        mean_loss = float(total) / max(1, len(batches))  # the epoch's one wait for the device
-        if not np.isfinite(mean_loss):
-            raise Diverged(f"the loss was {mean_loss} in epoch {epoch + 1} of {self.epochs}")
         seconds = time.perf_counter() - started
         self.seconds += seconds
         samples = sum(len(index) for index in batches)

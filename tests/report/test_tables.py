@@ -69,6 +69,14 @@ def test_every_format_names_the_runs_whose_batches_were_done_in_parts():
     assert notes([roomy, result("ce")], "THE COMMAND") == [], "nor is anything said of runs from before there were parts"
 
 
+def test_every_format_names_the_runs_that_went_on_on_another_machine():
+    moved, stayed = result("ce"), result()
+    moved.metrics["machines"], stayed.metrics["machines"] = 2.0, 1.0
+    for text in render(tables([moved, stayed]), notes([moved, stayed], "THE COMMAND")).values():
+        assert "bits: ce, symmetric 20 % (realised 20.00 %), seed 0 (runs/ce0/environment.json)" in text
+    assert notes([stayed, result("ce")], "THE COMMAND") == []
+
+
 def test_a_setting_says_how_much_of_the_backbone_its_weights_filled():
     assert "from w.pth (60 of the backbone's 62 tensors)" in headline(result(pretrained="w.pth")).title
 

@@ -158,6 +158,50 @@ def test_a_killed_run_goes_on_in_as_many_parts_to_the_same_bits(
         assert array.tobytes() == predictions(killed)[name].tobytes(), name
 
 
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_run_that_goes_on_on_another_machine_names_both_and_is_judged_on_one(
+    plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Another machine's last bits may turn an image's class over after the last checkpoint, which was judged before."""
+    (job,) = planned(plugins, tmp_path / "o", "roomy")
+    run = run_of(job, tmp_path / "o")
+
+    def kill() -> None:
+        if len(run.history_rows()) == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(job, tmp_path / "o", still_mine=kill)
+    first = run.environment()
+    monkeypatch.setattr("benchmark.sweep.execute.environment", lambda *_: {**first, "processor": "another"})
+    if after == 3:
+        monkeypatch.setattr("benchmark.sweep.execute.accuracy", lambda *_: 12.5)
+    assert execute(job, tmp_path / "o") == "finished"
+    assert run.environment()["processor"] == "another"
+    assert [machine["processor"] for machine in run.environment()["earlier"]] == [first["processor"]]
+    last = run.history()["test_accuracy"][-1]
+    assert run.metrics()["acc_last"] == pytest.approx(last)
+    assert bool(last == 12.5) is (after == 3)
+    _, text = write_tables(Store(tmp_path / "o"), ("md",))
+    (note,) = [line for line in text.splitlines() if line.startswith("Interrupted, and gone on with on another machine")]
+    assert note.endswith(f"(runs/{job.key}/environment.json)")
+
+
+def test_a_run_that_goes_on_where_it_was_has_one_machine(plugins, tmp_path: Path) -> None:
+    (job,) = planned(plugins, tmp_path / "o", "roomy")
+    run = run_of(job, tmp_path / "o")
+
+    def kill() -> None:
+        if len(run.history_rows()) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(job, tmp_path / "o", still_mine=kill)
+    assert execute(job, tmp_path / "o") == "finished"
+    assert "earlier" not in run.environment()
+    assert run.metrics()["machines"] == 1
+
+
 @pytest.mark.parametrize(
     ("method", "backbone", "wanted"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -45,5 +46,19 @@ def test_what_is_to_be_done_survives_the_way_from_one_process_to_another():
     assert (str(again), again.parts) == ("too much", 4)
 
 
-def test_memory_is_given_back_on_a_machine_without_a_device_too():
-    release(torch.device("cpu"))
+class Circle:
+    """What only the collector can free."""
+
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_what_nothing_uses_is_freed_and_given_back_where_it_came_from(device: str, monkeypatch: pytest.MonkeyPatch):
+    unused = weakref.ref(Circle())
+    given: list[str] = []
+    for name, module in (("cuda", torch.cuda), ("mps", torch.mps)):
+        monkeypatch.setattr(module, "empty_cache", lambda name=name: given.append(name) if unused() is None else None)
+    release(torch.device(device))
+    assert unused() is None
+    assert given == [name for name in ("cuda", "mps") if name == device]

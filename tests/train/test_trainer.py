@@ -282,10 +282,13 @@ def test_the_historys_own_columns_cannot_be_logged():
         trainer(Logs).train_epoch()
 
 
-def test_a_loss_that_is_no_number_ends_the_run():
+def test_a_loss_that_is_no_number_ends_the_run_before_anything_is_made_of_it():
     class Lost(Plain):
         def training_step(self, batch):
             return super().training_step(batch) * float("inf")
+
+        def end_epoch(self, epoch, training_set):
+            raise AssertionError("of no numbers")
 
     with pytest.raises(Diverged, match="in epoch 1 of 3"):
         trainer(Lost).train_epoch()
