@@ -146,11 +146,11 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Holds an open file against other processes until it is closed; gives whether no other holds it."""
+    """Holds an open file against other processes until it is closed; gives whether it is certain that no other holds it."""
     try:
         import fcntl
-    except ImportError:  # Windows does not remove what is open
-        return True
+    except ImportError:  # Windows, where nobody can tell, so that what was left stays
+        return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -25,7 +25,7 @@ class Prepared:
 
     data: Data
     sha256: str  #: of all images, labels and votes, the classes, whether a mirrored image keeps its label, and the selection
-    mean: NDArray[np.float32]  #: (C,) of the training images, in [0, 1]
+    mean: NDArray[np.float32]  #: (C,) of the whole training set, also where a part of it was selected, in [0, 1]
     std: NDArray[np.float32]  #: (C,)
     flip_keeps_label: bool
     licence: str

@@ -7,11 +7,11 @@ from typing import Any
 
 from .contract.registry import load_plugins
 
-Rows = tuple[list[dict[str, Any]], dict[str, str]]  # the rows, and what is broken with its reason
+Rows = list[dict[str, Any]]
 
 
-def methods(plugins: Sequence[str] = ()) -> Rows:
-    """Every method."""
+def methods(plugins: Sequence[str] = ()) -> tuple[Rows, dict[str, str]]:
+    """Every method, and what is broken with its reason."""
     found = load_plugins(plugins).methods
     rows = []
     for name in found:
@@ -29,8 +29,8 @@ def methods(plugins: Sequence[str] = ()) -> Rows:
     return rows, found.broken
 
 
-def datasets(plugins: Sequence[str] = ()) -> Rows:
-    """Every dataset."""
+def datasets(plugins: Sequence[str] = ()) -> tuple[Rows, dict[str, str]]:
+    """Every dataset, and what is broken with its reason."""
     found = load_plugins(plugins).datasets
     rows = []
     for name in found:
@@ -48,32 +48,31 @@ def datasets(plugins: Sequence[str] = ()) -> Rows:
     return rows, found.broken
 
 
-def noises(plugins: Sequence[str] = ()) -> Rows:
+def noises() -> Rows:
     """Every kind of noise."""
     from .noise import listed
 
-    return [_row(kind, text) for kind, text in listed().items()], {}
+    return [_row(kind, text) for kind, text in listed().items()]
 
 
-def backbones(plugins: Sequence[str] = ()) -> Rows:
+def backbones() -> Rows:
     """Our own backbones, and every model that timm and torchvision know."""
     from .train.backbones import SHOWN, TORCHVISION, known_backbones
 
     others = [name for name in known_backbones() if name not in SHOWN]
     rows = [_row(name, "torchvision" if name.startswith(TORCHVISION) else "timm") for name in others]
-    return [*(_row(name, text) for name, text in SHOWN.items()), *rows], {}
+    return [*(_row(name, text) for name, text in SHOWN.items()), *rows]
 
 
-def sweeps(plugins: Sequence[str] = ()) -> Rows:
+def sweeps() -> Rows:
     """Every sweep of a published table."""
     from .sweep.named import named_sweep, names
 
     found = [named_sweep(name) for name in names()]
-    rows = [{**_row(sweep.name, sweep.about), "citation": sweep.citation, "datasets": list(sweep.datasets)} for sweep in found]
-    return rows, {}
+    return [{**_row(sweep.name, sweep.about), "citation": sweep.citation, "datasets": list(sweep.datasets)} for sweep in found]
 
 
-def published(paper: str | None = None, dataset: str | None = None, method: str | None = None) -> list[dict[str, Any]]:
+def published(paper: str | None = None, dataset: str | None = None, method: str | None = None) -> Rows:
     """The published numbers of a paper, a dataset and a method. Raises BadInput for unknown ones."""
     from .report.published import EPOCHS, fitting
     from .report.published import published as every
@@ -91,10 +90,6 @@ def _row(name: str, summary: str) -> dict[str, Any]:
     return {"name": name, "summary": summary, "citation": "", "source": ""}
 
 
-LISTINGS: dict[str, Callable[[Sequence[str]], Rows]] = {
-    "methods": methods,
-    "datasets": datasets,
-    "noises": noises,
-    "backbones": backbones,
-    "sweeps": sweeps,
-}
+PLUGGED: dict[str, Callable[[Sequence[str]], tuple[Rows, dict[str, str]]]] = {"methods": methods, "datasets": datasets}
+"""What files of a user's own add to."""
+OURS: dict[str, Callable[[], Rows]] = {"noises": noises, "backbones": backbones, "sweeps": sweeps}

@@ -23,8 +23,9 @@ from .contract.images import decode_one, progress, without_warnings
 from .contract.method import Method
 from .contract.registry import load_plugins
 from .fingerprint import code_fingerprint
+from .paths import need_writable
 from .record import ModelRecord
-from .store import RunFolder
+from .store import NotStored, RunFolder
 from .train.backbones import check_backbone
 from .train.device import resolve_device
 from .train.model import Model
@@ -151,7 +152,8 @@ def load_model(folder: str | Path, *, device: str = "auto", plugins: Sequence[st
 def export_model(folder: Path, out: Path, *, plugins: Sequence[str | Path] = ()) -> ModelRecord:
     """Copies the model of a finished run to a new folder `out`, from which `load_model` loads it anywhere; gives its record.
 
-    Raises BadInput as `load_model` does, so that what is handed on can be loaded, and where `out` is not new.
+    Raises BadInput as `load_model` does, so that what is handed on can be loaded, and where `out` is not new, or cannot be
+    written.
     """
     try:
         new = not out.exists() or (out.is_dir() and not any(out.iterdir()))
@@ -159,10 +161,14 @@ def export_model(folder: Path, out: Path, *, plugins: Sequence[str | Path] = ())
         raise BadInput(f"--out {out}: it cannot be read ({error.strerror})") from None
     if not new:
         raise BadInput(f"--out {out}: it is there already; wanted a new folder, or an empty one")
+    need_writable("--out", out)
     content, record = RunFolder(folder).model()
     _built(folder, content, record, "cpu", plugins)
     try:
+        out.mkdir(parents=True, exist_ok=True)
         RunFolder(out).save_model(content, record)
+    except NotStored as error:
+        raise BadInput(f"--out {out}: {error}") from None
     except OSError as error:
         raise BadInput(f"--out {out}: it cannot be written ({error.strerror})") from None
     return record

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,18 @@ def test_what_a_killed_process_left_is_removed_and_what_is_being_made_is_not(roo
         assert (left.exists(), held.exists()) == (False, True)
     prepare(Counting(Options(), root))
     assert not held.exists()
+
+
+def test_nothing_is_removed_where_nobody_can_tell_whether_it_is_held(root: Path, monkeypatch: pytest.MonkeyPatch):
+    """As on Windows, where the files of a live process would go but for those that it has open."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    folder = prepare(Counting(Options(), root))
+    part = folder.parent / f".{folder.name}-other"
+    part.mkdir()
+    for name in ("owner", "train_images.npy"):
+        (part / name).write_bytes(b"")
+    assert prepare(Counting(Options(), root)) == folder
+    assert {path.name for path in part.iterdir()} == {"owner", "train_images.npy"}
 
 
 def test_a_stamp_that_was_cut_off_is_not_believed(root: Path):

@@ -246,6 +246,24 @@ def test_an_export_overwrites_nothing(few: Trained, tmp_path: Path, there: str):
     assert place.is_file() or [path.name for path in place.iterdir()] == ["mine.txt"]
 
 
+def test_an_export_makes_the_folders_on_the_way(few: Trained, tmp_path: Path):
+    export_model(few["ce"], tmp_path / "new" / "deep" / "model")
+    assert load_model(tmp_path / "new" / "deep" / "model", device="cpu").record.key == few["ce"].name
+
+
+def test_an_export_that_cannot_be_written_is_told_in_a_line(few: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    refusal(lambda: export_model(few["ce"], tmp_path / "file" / "model"), "--out", "file is a file")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    refusal(lambda: export_model(few["ce"], tmp_path / "link"), "--out", "it is a link to nothing")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("benchmark.store.run.write_whole", full)
+    refusal(lambda: export_model(few["ce"], tmp_path / "there"), "--out", "there: ", "No space left on device")
+
+
 # What cannot be loaded
 
 

@@ -66,7 +66,7 @@ def _deletes(found: Examination, *, asked: bool) -> Iterator[str]:
     for text in by_folder(place for finding in found.findings for place in finding.deletes):
         yield f"--repair deletes {text}"
     if found.of("stale"):
-        yield "--repair writes the tables anew"
+        yield "--repair writes the tables anew, without --baseline and --against"
 
 
 def _commands(found: Examination) -> Iterator[str]:

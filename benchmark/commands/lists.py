@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Option
@@ -23,20 +23,23 @@ def list_(
     json_: Annotated[bool, Option("--json", help="An array of objects.")] = False,
 ) -> None:
     """List what there is, with citation and one line each."""
-    from ..listing import LISTINGS, published
+    from ..listing import OURS, PLUGGED, published
 
-    if what not in (*LISTINGS, PUBLISHED):
-        raise unknown("list", what, (*LISTINGS, PUBLISHED))
+    known = (*PLUGGED, *OURS, PUBLISHED)
+    if what not in known:
+        raise unknown("list", what, known)
     filters = {"paper": paper, "dataset": dataset, "method": method}
     for name, value in filters.items():
         if value is not None and what != PUBLISHED:
             raise BadInput(f"--{name} {value}: it chooses among published numbers; wanted list {PUBLISHED}")
-    rows: list[dict[str, Any]]
+    files = [path_of("--plugin", p) for p in plugin or []]
+    if files and what not in PLUGGED:
+        raise BadInput(f"--plugin {files[0]}: it adds {' and '.join(PLUGGED)}; wanted list {' or '.join(PLUGGED)}")
     broken: dict[str, str] = {}
-    if what == PUBLISHED:
-        rows = published(**filters)
+    if what in PLUGGED:
+        rows, broken = PLUGGED[what](files)
     else:
-        rows, broken = LISTINGS[what]([path_of("--plugin", p) for p in plugin or []])
+        rows = published(**filters) if what == PUBLISHED else OURS[what]()
     if json_:
         print(as_json_text(rows))
     else:

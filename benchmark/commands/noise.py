@@ -92,21 +92,25 @@ def noise_export(
     artefact: Artefact,
     dataset: Which,
     out: Target,
-    first: Annotated[int | None, Option(parser=whole_number, metavar="0|1", help="What labels begin with. Default 1.")] = None,
+    first: Annotated[
+        int | None, Option(parser=whole_number, metavar="0|1", help="What labels beside names begin with. Default 1.")
+    ] = None,
     imbalance: Imbalance = None,
     data_root: Root = None,
     set_: Set = None,
     plugin: Plugin = None,
 ) -> None:
     """Write an artefact as a text list: NAME LABEL a line, or a label a line where images have no names."""
-    first = 1 if first is None else first
-    if first not in (0, 1):
+    if first not in (None, 0, 1):
         raise BadInput(f"--first {first}: wanted 0 or 1")
     file = file_for(out, ".txt")
     noise, names, notes = _of_a_sweep(
         {"dataset": dataset, "noise_kind": FILE, "imbalance": imbalance}, artefact, data_root, set_, plugin
     )
-    write_out(file, list_text(noise.given, names, first if names else 0).encode(), notes)
+    if names is None and first is not None:
+        raise BadInput(f"--first {first}: the images of {dataset} have no names, and labels alone begin with 0")
+    usual = 0 if names is None else 1
+    write_out(file, list_text(noise.given, names, usual if first is None else first).encode(), notes)
     print(f"{file}: {len(noise.given)} labels")
 
 

@@ -148,9 +148,7 @@ def _blind(case: Case) -> str | None:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [f"{node.module}.{a.name}" for a in node.names]
         for name in names:
-            if name.startswith("benchmark.") and not name.startswith(
-                ("benchmark.contract", "benchmark.methods", "benchmark.check")
-            ):
+            if name.startswith("benchmark.") and not name.startswith(OPEN):
                 return f"{source.name} imports {name}"
     return None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..contract.errors import BadInput, need_folder
 from ..contract.images import progress
 from ..store import Store
-from ..store.folder import RESULTS
+from ..store.folder import DRIVER, RESULTS
 from ..store.manifest import LARGE
 from ..store.run import LOCK
 from ..words import counted
@@ -97,7 +97,11 @@ def _of_run(run: Run, grid: Grid) -> Iterator[Finding]:
 
 def _why_left(name: str) -> str:
     reasons = {"checkpoint.pt": "of a run that has ended", "failure.json": "of a run that has finished since"}
-    return reasons.get(name, "a lock whose owner is gone" if name == LOCK else "a write that was cut short")
+    return reasons.get(name, "a lock whose owner is gone" if _is_lock(name) else "a write that was cut short")
+
+
+def _is_lock(name: str) -> bool:
+    return name == LOCK or name.startswith(DRIVER)
 
 
 def _of_grid(grid: Grid, runs: Mapping[str, Run], artefacts: Artefacts) -> Iterator[Finding]:
@@ -129,8 +133,8 @@ def _of_grid(grid: Grid, runs: Mapping[str, Run], artefacts: Artefacts) -> Itera
 
 
 def _left_over(tree: Tree, top: Mapping[str, stat_result], used: bool, now: float) -> Iterator[Finding]:
-    """Files that were being written when their writer was killed, and the lock of somebody who is gone."""
-    places = {name: about for name, about in top.items() if name == LOCK or half_of(name) in _AT_THE_TOP}
+    """Files that were being written when their writer was killed, and the locks of those who are gone."""
+    places = {name: about for name, about in top.items() if _is_lock(name) or half_of(name) in _AT_THE_TOP}
     if "figures" in top and stat.S_ISDIR(top["figures"].st_mode):
         with contextlib.suppress(Unreadable):
             figures = tree.names("figures").items()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..contract.errors import BadInput
+from ..contract.files import text_of
 from ..report.page.repeat import Entry, has_run
 from ..spec import key_of
 from ..store import Inputs, PlannedRun, Store
+from ..toml import LARGEST, parsed
 from .finding import Finding
 from .tree import Tree, Unreadable
 
@@ -71,7 +72,7 @@ def read_grid(tree: Tree, store: Store) -> Grid:
     except Unreadable as error:
         faults.append(_unreadable(tree, SWEEPS, error))
     except BadInput as error:
-        faults.append(Finding("damaged", SWEEPS, str(error)))
+        faults.append(Finding("damaged", SWEEPS, str(error).removeprefix(f"{tree.root / SWEEPS}: ")))
     return Grid(lines, len(planned), sweeps or [], tuple(faults))
 
 
@@ -141,12 +142,8 @@ def _at_odds(lines: Mapping[str, Line]) -> Iterator[str]:
 
 
 def _sweeps(path: Path) -> list[Entry]:
-    """The sweeps of sweep.toml. Raises BadInput."""
-    try:
-        content = tomllib.loads(path.read_bytes().decode())
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"it is not TOML ({' '.join(str(error).split())})") from None
-    found = content.get("sweep")
+    """The sweeps of sweep.toml, read within the limits of the command that would run them. Raises BadInput."""
+    found = parsed(text_of(path, LARGEST)).get("sweep")
     if not isinstance(found, list) or not found or not all(isinstance(entry, dict) for entry in found):
         raise BadInput("there is no sweep in it (no [[sweep]])")
     return found

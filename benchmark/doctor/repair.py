@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ..contract.errors import BadInput
@@ -22,17 +24,19 @@ def repair(found: Examination) -> tuple[Examination, list[str]]:
     """Removes leftovers, damaged runs and damaged artefacts, and writes stale tables anew. Raises BadInput.
 
     Gives what an examination would now say of the folder, and a line for each thing that was done or could not be. Nothing
-    is done while somebody is at work in the folder, and nothing to a run that somebody has taken up since it was looked at.
+    is done while somebody is at work in the folder, and nothing to a run that somebody is at work on; nobody can take one up
+    while it is mended.
     """
     need_writable("doctor --repair", found.root)
     tree = Tree(found.root)
     if in_use(tree, tree.names(), time.time()):
         raise BadInput(f"doctor --repair {found.root}: somebody is at work in this folder; wanted one that nobody uses")
+    wanted: dict[str, list[str]] = {}  # places by their folder
+    for place in dict.fromkeys(place for finding in found.findings for place in finding.deletes):
+        wanted.setdefault(place.rpartition("/")[0], []).append(place)
     outcome: dict[str, str] = {}  # by place: why it is still there
-    for finding in found.findings:
-        for place in finding.deletes:
-            if place not in outcome:
-                outcome[place] = _delete(tree, place)
+    for folder, places in wanted.items():
+        outcome |= _delete(tree, folder, places)
     gone = [place for place, why in outcome.items() if not why]
     said = [f"deleted: {text}" for text in by_folder(gone)]
     said += [f"not deleted: {place}: {why}" for place, why in outcome.items() if why]
@@ -43,33 +47,48 @@ def repair(found: Examination) -> tuple[Examination, list[str]]:
     return replace(left, findings=in_order([*others, *stale(tree, left.grid, left.runs)])), said
 
 
-def _delete(tree: Tree, place: str) -> str:
-    """Why a file could not be deleted; empty where it is gone."""
-    *folder, name = place.split("/")
+def _delete(tree: Tree, folder: str, places: Iterable[str]) -> dict[str, str]:
+    """Why each of a folder's files could not be deleted, by place; empty where it is gone.
+
+    Meanwhile nobody can take up the run that they are of, or plan one where they are of none; a lock goes as it is let go.
+    """
+    run = folder.split("/") if folder.startswith("runs/") else []
+    with _held(tree, *run, LOCK) as why:
+        return {place: why or ("" if place.rpartition("/")[2] == LOCK else _undeleted(tree, place)) for place in places}
+
+
+def _undeleted(tree: Tree, place: str) -> str:
     try:
-        if len(folder) == 2 and in_use(tree, tree.names(*folder), time.time(), *folder):
-            return "somebody is at work there"
-        if name == LOCK:
-            return _end(Lock(tree.plain(*folder, name)))
-        tree.delete(*folder, name)
+        tree.delete(*place.split("/"))
     except Unreadable as error:
         return str(error)
     return ""
 
 
-def _end(lock: Lock) -> str:
-    """Ends a claim whose owner is gone as whoever takes it over does, so that nobody who did so meanwhile loses it."""
-    owner = lock.owner()
+@contextmanager
+def _held(tree: Tree, *place: str) -> Iterator[str]:
+    """Holds a lock, so that nobody takes up what it is of; gives why that cannot be, empty where it is held.
+
+    From an owner who is gone it is taken as by whoever goes on with the work, so that nobody who did so meanwhile loses it.
+    """
+    *folder, name = place
+    lock = Lock(tree.root.joinpath(*place))
     try:
-        old = is_old(lock.path.stat(), time.time())  # looked at after its owner: who has taken it over since has touched it
-        if not lock.claim(owner.token if owner and old else None):
-            return "somebody is at work there"
-        lock.release()
-    except FileNotFoundError:
-        return ""
+        if name in tree.names(*folder):
+            tree.plain(*place)
+        owner = lock.owner()
+        old = is_old(lock.path.stat(), time.time()) if owner else False  # after it: whoever has taken it over has touched it
+        over = owner.token if owner and old else None
+        taken = lock.claim(over) or lock.claim(over)  # the first may only clear away what a killed one's own claim has left
+        why = "" if taken else "somebody is at work there"
+    except Unreadable as error:
+        why = str(error)
     except OSError as error:
-        return f"it cannot be deleted ({error.strerror})"
-    return ""
+        why = f"it cannot be deleted ({error.strerror})"
+    try:
+        yield why
+    finally:
+        lock.release()
 
 
 def _without(found: Examination, gone: set[str], tree: Tree) -> Examination:
@@ -103,4 +122,4 @@ def _write_tables(found: Examination) -> str:
         write_tables(Store(found.root), ())
     except BadInput as error:
         return f"not written anew: {RESULTS}: {error}"
-    return "written anew: the tables"
+    return "written anew: the tables, as `table` writes them without --baseline and --against"

@@ -17,6 +17,7 @@ from .metrics import (
     average_precision,
     brier,
     ece,
+    error_auroc,
     macro_accuracy,
     mistakes,
     msp_uncertainty,
@@ -45,7 +46,7 @@ def score_test(logits: Floats, uncertainty: Floats, labels: Ints, votes: Ints | 
         "ece": ece(logits, labels),
         "brier": brier(logits, labels),
         "aurc": aurc(u, wrong),
-        "error_auroc": auroc(u, wrong),
+        "error_auroc": error_auroc(u, logits, labels),
         "msp_auroc": auroc(msp_uncertainty(logits), wrong),
         "vote_spearman": None if votes is None else vote_spearman(u, votes),
     }

@@ -43,6 +43,16 @@ def test_what_is_exported_comes_back_by_import(call, tmp_path):
     assert read_artefact(made).given.tolist() == read_artefact(again).given.tolist()
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_labels_without_names_begin_with_0_and_nothing_else_is_promised(call, tmp_path, first):
+    made, text = tmp_path / "n.npz", tmp_path / "n.txt"
+    call("noise", "make", *FACES, "--noise", "40", "--out", made)
+    status, out, err = call("noise", "export", made, *FACES, "--first", first, "--out", text)
+    assert (status, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert f"--first {first}: the images of faces have no names" in err
+    assert not text.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [

@@ -92,6 +92,10 @@ def test_the_small_scale_has_a_folder_of_its_own_and_is_the_sweep_that_run_would
             "no set of numbers for --against is called 'publisched'; did you mean 'published'?",
         ),
         (["list", "methods", "--paper", "ELR"], "--paper ELR: it chooses among published numbers; wanted list published"),
+        *(
+            (["list", what, "--plugin", "mine.py"], "mine.py: it adds methods and datasets; wanted list methods or datasets")
+            for what in ("noises", "backbones", "sweeps", "published")
+        ),
         (
             ["list", "published", "--dataset", "cifar11"],
             "no dataset of the published numbers is called 'cifar11'; did you mean 'cifar10'?",

@@ -315,7 +315,10 @@ def test_a_grid_that_was_edited_is_found_and_no_run_is_blamed_for_it(folder: Fol
     [
         (None, "it is missing"),
         ("not = [toml", "it is not TOML"),
-        (b"\xff\xfe", "it is not TOML"),
+        (b"\xff\xfe", "it is no text in UTF-8"),
+        ("[[sweep]]\n" + "a." * 40 + "b = 1\n", "a key in it has more than 32 parts"),
+        ("[[sweep]]\nseeds = [" + "9" * 20 + "]\n", "an integer in it has more than 64 bits"),
+        ("#" * 2**20 + "\n", "it is larger than 1,048,576 bytes"),
         ("sweep = 3\n", "there is no sweep in it"),
         ("seeds = [0]\n", "there is no sweep in it"),
         ("[[sweep]]\nseeds = [7]\n", "none of its sweeps has the run "),
@@ -327,6 +330,7 @@ def test_sweeps_that_do_not_bring_the_runs_are_found(folder: Folder, content: st
     found = folder.examined()
     toml, run = found.of("damaged")
     assert (toml.where, said in toml.what) == ("sweep.toml", True)
+    assert str(folder.root) not in toml.what
     assert (run.where, run.deletes) == (folder.a, ())  # no command would run it again
     assert found.commands() == {}
 
@@ -457,6 +461,7 @@ LEFT = {
     "a/failure.json": "of a run that has finished since",
     "a/lock.json": "a lock whose owner is gone",
     "lock.json": "a lock whose owner is gone",
+    ".driver-" + "0" * 32: "a lock whose owner is gone",
     ".results.csv-part-ab12_xyz": "a write that was cut short",
     "figures/.cost.svg-part-ab12_xyz": "a write that was cut short",
     "noise/." + "0" * 64 + ".npz-part-ab12_xyz": "a write that was cut short",

@@ -13,6 +13,7 @@ from folders import Folder
 
 from benchmark.contract import BadInput
 from benchmark.doctor import repair
+from benchmark.doctor.tree import Tree
 from benchmark.report.results import COSTS
 from benchmark.report.write import write_tables
 from benchmark.store.lock import Lock
@@ -20,6 +21,7 @@ from benchmark.sweep.run import Settings, run_sweep
 from benchmark.sweep.sweep import checked_sweep, read_settings
 
 MODULE = importlib.import_module("benchmark.doctor.repair")  # the package has a function of this name
+ANEW = "written anew: the tables, as `table` writes them without --baseline and --against"
 
 
 def repaired(folder: Folder) -> tuple[set[str], list[str]]:
@@ -47,7 +49,7 @@ def test_a_damaged_run_goes_and_the_tables_follow(folder: Folder, name: str):
     told, tables = said
     first, *others = told.removeprefix(f"deleted: {folder.a}: ").split(", ")
     assert (first, {f"{folder.a}/{name}" for name in (first, *others)}) == ("metrics.json", files)
-    assert tables == "written anew: the tables"
+    assert tables == ANEW
     assert folder.keys[0] not in folder.path("results.csv").read_text()
     assert "missing" in folder.path("table.md").read_text()
     assert folder.examined().wrong == []
@@ -79,7 +81,14 @@ def test_the_command_that_is_told_brings_the_same_bits_back(folder: Folder):
 
 
 def test_leftovers_go_and_nothing_else(folder: Folder):
-    left = {f"{folder.a}/.history.csv-part-ab12_xyz", ".table.md-part-ab12_xyz", f"{folder.b}/checkpoint.pt", "lock.json"}
+    driver = ".driver-0123456789abcdef0123456789abcdef"
+    left = {
+        f"{folder.a}/.history.csv-part-ab12_xyz",
+        ".table.md-part-ab12_xyz",
+        f"{folder.b}/checkpoint.pt",
+        "lock.json",
+        driver,
+    }
     for place in left:
         folder.write(place, "", age=3600)
     whole = folder.files()
@@ -89,7 +98,7 @@ def test_leftovers_go_and_nothing_else(folder: Folder):
     assert said == [
         f"deleted: {folder.a}: .history.csv-part-ab12_xyz",
         f"deleted: {folder.b}: checkpoint.pt",
-        "deleted: .table.md-part-ab12_xyz, lock.json",
+        f"deleted: {driver}, .table.md-part-ab12_xyz, lock.json",
     ]
     assert folder.findings() == []
 
@@ -99,7 +108,7 @@ def test_a_stale_table_is_written_anew_and_no_format_is_added(folder: Folder):
     folder.write("results.csv", "acc_last\n99\n")
     folder.write("table.md", "| all is well |")
     folder.path("table.tex").unlink()
-    assert repaired(folder) == (set(), ["written anew: the tables"])
+    assert repaired(folder) == (set(), [ANEW])
     del whole["table.tex"]
     assert folder.files() == whole
 
@@ -179,6 +188,44 @@ def test_a_lock_that_was_taken_over_meanwhile_is_left(folder: Folder, monkeypatc
     assert repair(found)[1][0] == f"not deleted: {place}: somebody is at work there"
     assert living.is_mine()
     living.release()
+
+
+def test_nobody_can_take_a_run_up_while_its_files_go(folder: Folder, monkeypatch: pytest.MonkeyPatch):
+    """A worker that came in between would lose what it has just written."""
+    folder.flip(f"{folder.a}/metrics.json")
+    found = folder.examined()
+    deleted, worker, taken = Tree.delete, folder.run(folder.a).lock, []
+
+    def delete(tree: Tree, *place: str) -> None:
+        taken.append(worker.claim())
+        deleted(tree, *place)
+
+    monkeypatch.setattr(Tree, "delete", delete)
+    said = repair(found)[1]
+    assert taken == [False] * len(found.of("damaged")[0].deletes)
+    assert said[0].startswith(f"deleted: {folder.a}: metrics.json, ")
+    assert not folder.path(folder.a).exists()
+
+
+def test_a_lock_goes_with_its_run_and_the_mark_of_one_who_was_killed_in_taking_it_over(folder: Folder):
+    lock = Lock(folder.path(folder.a, "lock.json"))
+    assert lock.claim()
+    owner = dataclasses.asdict(lock.owner())
+    lock.release()
+    folder.write(f"{folder.a}/lock.json", json.dumps({**owner, "born": "1"}), age=3600)
+    folder.write(f"{folder.a}/.lock.json-of-{owner['token']}", "", age=3600)
+    folder.flip(f"{folder.a}/metrics.json")
+    assert {f"{folder.a}/lock.json", f"{folder.a}/.lock.json-of-{owner['token']}"} < repaired(folder)[0]
+    assert not folder.path(folder.a).exists()
+
+
+def test_a_run_in_a_folder_that_may_only_be_read_stays_and_is_named(folder: Folder, monkeypatch: pytest.MonkeyPatch):
+    folder.flip(f"{folder.a}/metrics.json")
+    found, before = folder.examined(), folder.files()
+    monkeypatch.setattr(Lock, "_create", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+    said = repair(found)[1]
+    assert said[0] == f"not deleted: {folder.a}/metrics.json: it cannot be deleted (Read-only file system)"
+    assert folder.files() == before
 
 
 def test_what_cannot_be_deleted_is_said_and_stays_wrong(folder: Folder, monkeypatch: pytest.MonkeyPatch):

@@ -18,6 +18,7 @@ from benchmark.store.manifest import LARGE, MANIFEST, SMALL
 
 FILES = (*SMALL, *LARGE, MANIFEST)
 DEEP = "[" * 50_000 + "]" * 50_000
+ANEW = "written anew: the tables, as `table` writes them without --baseline and --against"
 NONSENSE = {
     "nothing": "",
     "a list": "[]",
@@ -161,7 +162,7 @@ def test_a_table_that_is_a_link_is_replaced_and_not_written_through(folder: Fold
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in outside.rglob("*") if path.is_file()}
     folder.write("results.csv", "a\n")
     now, said = repair(folder.examined())
-    assert (now.wrong, said) == ([], ["written anew: the tables"])
+    assert (now.wrong, said) == ([], [ANEW])
     assert untouched(outside, before)
     assert not folder.path("table.md").is_symlink()
 
@@ -175,6 +176,22 @@ def test_links_in_the_place_of_leftovers_and_locks_are_no_business_of_a_repair(f
     assert [f.deletes for f in found.findings] == [()] * len(found.findings)
     repair(found)
     assert all(folder.path(folder.a, name).is_symlink() for name in names)
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+def test_a_lock_that_is_no_file_keeps_a_repair_off_the_run(folder: Folder, outside: Path, what: str):
+    folder.flip(f"{folder.a}/metrics.json")
+    lock = folder.path(folder.a, "lock.json")
+    if what == "link":
+        lock.symlink_to(outside / "grid.json")
+    else:
+        (os.mkfifo if what == "pipe" else os.mkdir)(lock)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in outside.rglob("*") if path.is_file()}
+    found = folder.examined()
+    now, said = repair(found)
+    assert now.of("damaged") == found.of("damaged")
+    assert said[0].endswith("links are not followed" if what == "link" else "it is no plain file")
+    assert untouched(outside, before)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
