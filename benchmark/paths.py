@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from .contract.errors import BadInput
@@ -83,7 +84,7 @@ PART = "-part-"
 
 def has_parts(folder: Path) -> bool:
     """Whether there is anything for `remove_parts` to remove, or anybody writing."""
-    return any(folder.glob(f".*{PART}*"))
+    return any(_parts(folder))
 
 
 def remove_parts(folder: Path) -> None:
@@ -93,8 +94,12 @@ def remove_parts(folder: Path) -> None:
     """
     if folder.is_symlink():
         return
-    for part in folder.glob(f".*{PART}*"):
+    for part in _parts(folder):
         part.unlink(missing_ok=True)
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob(f".*{PART}*") if path.is_file())  # a folder of such a name is another's
 
 
 def _sync_folder(folder: Path) -> None:

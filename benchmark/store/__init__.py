@@ -5,8 +5,7 @@ when its metrics.json is there: it is written last, after the manifest of all th
 """
 
 from .folder import PlannedRun, Store
-from .lock import Lock
 from .manifest import Inputs
 from .run import NotStored, RunFolder
 
-__all__ = ["Inputs", "Lock", "NotStored", "PlannedRun", "RunFolder", "Store"]
+__all__ = ["Inputs", "NotStored", "PlannedRun", "RunFolder", "Store"]

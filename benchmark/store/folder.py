@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -46,10 +47,12 @@ class PlannedRun:
 
 RESULTS = ("results.csv", "table.md", "table.csv", "table.tex", "table.html")
 """What is made from the finished runs, again at each run."""
+DRIVER = ".driver-"
+"""How the names of the files begin by which a cluster's workers know the folder."""
 
 
 class Store:
-    """One output folder."""
+    """One output folder; what writes to it raises BadInput where that cannot be done."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -89,11 +92,9 @@ class Store:
         So does what writes there, where this process was stopped for so long that another has the folder by then.
         """
         lock = Lock(self.root / LOCK)
-        try:
+        with _told_in_a_line(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             lock.wait()
-        except OSError as error:
-            raise BadInput(f"{self.root} cannot be written ({error.strerror})") from None
         try:
             for folder in (self.root.resolve(), self.root / "noise", self.root / "figures"):
                 remove_parts(folder)
@@ -101,6 +102,21 @@ class Store:
             yield
         finally:
             self._lock = None
+            lock.release()
+
+    @contextmanager
+    def marker(self) -> Iterator[Path]:
+        """A file by which a worker knows that it sees this folder, and not another one of its name."""
+        with _told_in_a_line(self.root):
+            for left in self.root.glob(f"{DRIVER}*"):  # by a process that was killed
+                owner = Lock(left).owner()
+                if owner and owner.is_dead():
+                    left.unlink(missing_ok=True)
+            lock = Lock(self.root / f"{DRIVER}{uuid.uuid4().hex}")
+            lock.wait()
+        try:
+            yield lock.path
+        finally:
             lock.release()
 
     def run(self, key: str) -> RunFolder:
@@ -128,7 +144,8 @@ class Store:
 
     def save_plan(self, runs: Iterable[PlannedRun]) -> None:
         """Keeps the whole grid in order, so that tables can show what is missing."""
-        (self.root / "runs").mkdir(parents=True, exist_ok=True)
+        with _told_in_a_line(self.root / "runs"):
+            (self.root / "runs").mkdir(parents=True, exist_ok=True)
         self._write(self.root / "grid.json", as_json([run.to_dict() for run in runs]))
 
     def plan(self, *, needed: bool = True) -> list[PlannedRun]:
@@ -147,15 +164,21 @@ class Store:
         return (self.root / name).is_file()
 
     def save_result(self, name: str, content: str | bytes) -> None:
-        """results.csv, a table, or a figure (`figures/NAME`). Raises BadInput."""
-        try:
-            self._write(self.root / name, content.encode() if isinstance(content, str) else content)
-        except OSError as error:
-            raise BadInput(f"{self.root / name} cannot be written ({error.strerror})") from None
+        """results.csv, a table, or a figure (`figures/NAME`)."""
+        self._write(self.root / name, content.encode() if isinstance(content, str) else content)
 
     def _write(self, path: Path, content: bytes) -> None:
         if self._lock is not None and not self._lock.is_mine():
             raise BadInput(
                 f"{self.root}: this process was held up, and does not hold the folder any more; give the command again"
             )
-        write_whole(path, content)
+        with _told_in_a_line(path):
+            write_whole(path, content)
+
+
+@contextmanager
+def _told_in_a_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror})") from None

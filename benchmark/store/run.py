@@ -160,10 +160,13 @@ class RunFolder:
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Removes the run, finished or not; first what makes it count as finished."""
+        """Removes the run, finished or not; first what makes it count as finished.
+
+        Neither its lock nor its stack: whoever discards it is at work on it, and may be watched.
+        """
         names = [*ENDS, *(p.name for p in self.path.glob("*") if p.is_file())]
         for name in dict.fromkeys(names):
-            if name != LOCK:
+            if name not in (LOCK, self.stack.name):
                 (self.path / name).unlink(missing_ok=True)
 
     def files(self) -> dict[str, bytes]:

@@ -10,7 +10,6 @@ import logging
 import os
 import platform
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,10 +21,10 @@ from typing import Any
 from ..contract.errors import BadInput, told
 from ..contract.registry import load_plugins
 from ..fingerprint import code_fingerprint, suite_fingerprint
-from ..store import Lock, NotStored, Store
+from ..store import NotStored, Store
 from .inputs import Outer, data_root, prepared
 from .plan import Job
-from .work import Pool, Stopped, contained
+from .work import Pool, Stopped, contained, folder_of
 from .worker import HELD, Ended, Task
 
 DEVICE = "device"
@@ -142,11 +141,12 @@ def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
         with _shared(client, tasks[0].root) as (marker, everywhere), parallel_config(Elsewhere(client=client, **how)):
             if not everywhere:
                 tasks = [task._replace(noise=_noise(task)) for task in tasks]
+            of_key = {task.job.key: task for task in tasks}
             ahead = "all" if workers >= at_a_time else workers  # a cluster may grow
             parallel = Parallel(-1, pre_dispatch=ahead, batch_size=1, return_as="generator_unordered")
             try:
                 for ended in parallel(delayed(elsewhere)(task, timeout, wanted, str(marker)) for task in tasks):
-                    yield _received(ended, tasks[0].root)
+                    yield _received(ended, of_key[ended.key])
             except KilledWorker as error:
                 raise Stopped(f"the cluster lost the workers of one run again and again ({told(error)})") from None
             except (FutureCancelledError, CommClosedError):
@@ -157,17 +157,9 @@ def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
 
 @contextmanager
 def _shared(client: Any, root: Path) -> Iterator[tuple[Path, bool]]:
-    """A file by which a worker knows that it sees this folder, and not another one of its name; whether all of them do."""
-    for left in root.glob(".driver-*"):  # by one that was killed
-        owner = Lock(left).owner()
-        if owner and owner.is_dead():
-            left.unlink(missing_ok=True)
-    marker = Lock(root / f".driver-{uuid.uuid4().hex}")
-    marker.wait()
-    try:
-        yield marker.path, all(_asked(client, os.path.exists, str(marker.path)).values())
-    finally:
-        marker.release()
+    """By what a worker knows that it sees this folder; whether all of them do."""
+    with Store(root).marker() as marker:
+        yield marker, all(_asked(client, os.path.exists, str(marker)).values())
 
 
 def _noise(task: Task) -> bytes:
@@ -215,16 +207,21 @@ def _with_images(job: Job) -> Job:
     return replace(job, cache=cache(job.cache, job.spec.dataset, job.dataset_sha256), outer=outer)
 
 
-def _received(ended: Ended, root: Path) -> Ended:
-    """Stores what a worker has sent."""
+def _received(ended: Ended, task: Task) -> Ended:
+    """Stores what a worker has sent, unless another command has finished the run meanwhile: nobody here held it.
+
+    One that another command is at now is waited for, and then done once more: what was sent is lost.
+    """
     if not ended.files:
         return ended
-    folder = Store(root).run(ended.key)
+    folder = folder_of(task)
     try:
         folder.make()
-        if not folder.lock.claim():
+        if not folder.lock.claim(task.over):
             return Ended(ended.key, HELD)
         try:
+            if folder.status == "finished" and not task.again:
+                return Ended(ended.key, "finished")
             folder.put(ended.files)
         finally:
             folder.lock.release()

@@ -5,19 +5,20 @@ It reads the histories that the runs write, so it works however and wherever the
 
 from __future__ import annotations
 
+import csv
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ..contract.errors import BadInput
-from ..store import Store
+from ..store import RunFolder, Store
 from ..words import counted
 from .plan import Job
 
@@ -46,7 +47,7 @@ def seconds_left(runs: Sequence[Work], elapsed: float, workers: int) -> float | 
     and how much the runs are in each other's way, is as in the seconds that have elapsed.
     """
     epochs = [seconds for run in runs for seconds in run.done]
-    if not epochs:
+    if not sum(epochs):
         return None
     of_method: dict[str, list[float]] = {}
     for run in runs:
@@ -55,13 +56,57 @@ def seconds_left(runs: Sequence[Work], elapsed: float, workers: int) -> float | 
     return max(sum(left), max(left) * workers) * elapsed / sum(epochs)
 
 
+class Epoch(NamedTuple):
+    """What is shown of a row of a history."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    test_accuracy: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epoch}/{self.epochs}, loss {self.loss:.3f}, "
+            f"test accuracy {self.test_accuracy:.1f} %, {self.seconds:.1f} s"
+        )
+
+
+MOST = 1e9
+"""Epochs of a run, or seconds of one of them, that are believed."""
+
+
+def _history(folder: RunFolder, known: tuple[Epoch, ...] = ()) -> tuple[Epoch, ...]:
+    """The epochs of a run; where they cannot be read now, or are damaged, those that were known: a sweep does not end by it."""
+    try:
+        rows = tuple(
+            Epoch(int(row["epoch"]), int(row["epochs"]), *(float(row[name]) for name in ("loss", "test_accuracy", "seconds")))
+            for row in folder.history_rows()
+        )
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return known
+    return rows if all(0 <= number < MOST for row in rows for number in (row.epochs, row.seconds)) else known
+
+
 class Progress:
     """A context in which the runs' progress is shown; `say` prints a line at any time."""
 
-    def __init__(self, store: Store, jobs: Sequence[Job], workers: int | None, before: Sequence[str], quiet: bool):
-        """`workers`: runs at a time, where that is known; `before`: the statuses of the runs that are left as they are."""
+    def __init__(
+        self,
+        store: Store,
+        jobs: Sequence[Job],
+        workers: int | None,
+        before: Sequence[str],
+        anew: Container[str],
+        quiet: bool,
+    ):
+        """`workers`: runs at a time, where that is known; `before`: the statuses of the runs that are left as they are.
+
+        `anew`: the keys of runs that begin anew, so that the history of an earlier try says nothing of them.
+        """
         self._store, self._jobs = store, {job.key: job for job in jobs}
-        self._rows = {job.key: store.run(job.key).history_rows() for job in jobs}
+        self._old = {job.key: _history(store.run(job.key)) for job in jobs}  # of those that nobody has been at since
+        self._rows = {key: () if key in anew else rows for key, rows in self._old.items()}
         self._earlier = {key: len(rows) for key, rows in self._rows.items()}  # epochs of an earlier try: not shown again
         self._ended: dict[str, str] = {}
         self._shown: set[str] = set()  # ended, and all its epochs were read
@@ -133,17 +178,25 @@ class Progress:
             # Runs begin in order, so those that are under way are the first of those that have not ended.
             for key in list(islice((key for key in self._jobs if key not in self._shown), 2 * (self.workers or 1))):
                 job = self._jobs[key]
-                rows = self._store.run(key).history_rows()
-                if len(rows) < len(self._rows[key]):  # it has started over
-                    self._rows[key], self._earlier[key] = [], 0
-                if self._live is None:
-                    for row in rows[len(self._rows[key]) :]:
-                        print(f"  {run_label(job)}: {_epoch_text(row)}", file=sys.stderr, flush=True)
-                self._rows[key] = rows
+                rows = _history(self._store.run(key), self._old.get(key, self._rows[key]))
+                if rows != self._old.get(key):
+                    self._old.pop(key, None)
+                    if len(rows) < len(self._rows[key]):  # it has started over
+                        self._rows[key], self._earlier[key] = (), 0
+                    if self._live is None:
+                        for row in rows[len(self._rows[key]) :]:
+                            print(f"  {run_label(job)}: {row}", file=sys.stderr, flush=True)
+                    self._rows[key] = rows
                 if key in self._ended:
                     self._shown.add(key)
             if self._live is not None:
                 self._live.update(self._table())
+
+    def _running(self) -> list[str]:
+        """Those that somebody has been at, and those whose turn it is, which go on where an earlier try has ended."""
+        left = [key for key in self._jobs if key not in self._ended]
+        turn = left[: self.workers or 1]
+        return [key for key in left if self._rows[key] and (key not in self._old or key in turn)]
 
     def _table(self) -> Any:
         from rich.table import Table
@@ -151,36 +204,25 @@ class Progress:
         table = Table(box=None, caption=self._caption(), caption_justify="left")
         for name in ("run", "status", "last epoch"):
             table.add_column(name)
-        for key, job in self._jobs.items():
-            rows = self._rows[key]
-            status = self._ended.get(key, "running" if rows else "")
-            if status == "running":
-                table.add_row(run_label(job), status, _epoch_text(rows[-1]))
+        for key in self._running():
+            table.add_row(run_label(self._jobs[key]), "running", str(self._rows[key][-1]))
         return table
 
     def _caption(self) -> str:
         ended = Counter(self._ended.values())
-        running = sum(1 for key, rows in self._rows.items() if rows and key not in self._ended)
         failed = f", {ended['failed']} failed" if ended["failed"] else ""
-        return f"{ended['finished']} of {len(self._jobs)} finished, {running} running{failed}{self._time_left()}"
+        return f"{ended['finished']} of {len(self._jobs)} finished, {len(self._running())} running{failed}{self._time_left()}"
 
     def _time_left(self) -> str:
-        epochs = {job.spec.method_label: int(rows[0]["epochs"]) for key, job in self._jobs.items() if (rows := self._rows[key])}
+        epochs = {job.spec.method_label: rows[0].epochs for key, job in self._jobs.items() if (rows := self._rows[key])}
         work = []
         for key, job in self._jobs.items():
             rows, method = self._rows[key], job.spec.method_label
             # A method may train for longer than its recipe says, which is known when one of its runs has done an epoch.
             left = 0 if key in self._ended else epochs.get(method, job.spec.recipe.epochs) - len(rows)
-            work.append(Work(method, [float(row["seconds"]) for row in rows[self._earlier[key] :]], left))
+            work.append(Work(method, [row.seconds for row in rows[self._earlier[key] :]], left))
         left_seconds = seconds_left(work, time.monotonic() - self._started, self.workers or 1)
         return f", about {_duration(left_seconds)} left" if left_seconds else ""
-
-
-def _epoch_text(row: dict[str, str]) -> str:
-    return (
-        f"epoch {row['epoch']}/{row['epochs']}, loss {float(row['loss']):.3f}, "
-        f"test accuracy {float(row['test_accuracy']):.1f} %, {float(row['seconds']):.1f} s"
-    )
 
 
 def _duration(seconds: float) -> str:

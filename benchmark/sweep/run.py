@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
+from .. import toml
 from ..contract.errors import BadInput
 from ..fingerprint import suite_fingerprint
 from ..spec import RunSpec
@@ -80,17 +80,19 @@ def run_sweep(sweep: Sweep, out: Path, settings: Settings = Settings(), done: Co
             workers = min(settings.jobs or many, many)
         with store.alone():
             if earlier_sweeps(store) != seen:  # another process was faster; what it has fixed holds for this one too
-                planned = plan_sweep(sweep, out, settings)[0]
+                planned, at_a_time = plan_sweep(sweep, out, settings)
+                workers = at_a_time if settings.backend == LOCAL else workers
             notes = [*planned.notes, *_write_plan(store, planned)]
         jobs = shard(planned.jobs, settings)
         statuses = {job.key: store.run(job.key).status for job in jobs}
         todo = [job for job in jobs if job.key not in done and wanted(statuses[job.key], settings)]
         keys = {job.key for job in todo}
         before = {key: status for key, status in statuses.items() if key not in keys}
+        anew = {job.key for job in todo if settings.force or statuses[job.key] == "failed"}
         for key, status in before.items():
             if status == "finished":
                 store.run(key).tidy_if_free()
-        with Progress(store, todo, workers, list(before.values()), settings.quiet) as progress:
+        with Progress(store, todo, workers, list(before.values()), anew, settings.quiet) as progress:
             for line in (*_replaced(todo, statuses, store), *notes):
                 progress.say(line)
             tasks = _tasks(todo, statuses, out, again=settings.force)
@@ -164,8 +166,8 @@ def earlier_sweeps(store: Store) -> list[Sweep]:
     if text is None:
         return []
     try:
-        return [checked_sweep(entry) for entry in tomllib.loads(text)["sweep"]]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, BadInput) as error:
+        return [checked_sweep(entry) for entry in toml.parsed(text)["sweep"]]
+    except (KeyError, TypeError, BadInput) as error:
         raise BadInput(f"{store.root / 'sweep.toml'} is damaged: {' '.join(str(error).split())}") from None
 
 

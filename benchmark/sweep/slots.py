@@ -95,6 +95,8 @@ class Slot:
         return result  # type: ignore[no-any-return]
 
     def _begun(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:  # it has died since it last answered
+            self.end()
         if self._process is None:
             environment = dict.fromkeys(THREADS, str(self.threads)) | ({} if self.gpu is None else {VISIBLE: self.gpu})
             try:
@@ -106,7 +108,11 @@ class Slot:
                 )
             except OSError:  # no memory for another process
                 raise Died from None
-            self._answer(self._process)  # when it is ready: what it takes to begin is not a run's
+            try:
+                self._answer(self._process)  # when it is ready: what it takes to begin is not a run's
+            except Died:
+                self.end()
+                raise
         return self._process
 
     def _answer(self, process: subprocess.Popen[bytes]) -> tuple[Any, BaseException | None]:

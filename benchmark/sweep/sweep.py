@@ -112,7 +112,7 @@ class Sweep(BaseModel):
         """The rates of the grid, in percent."""
         if not takes_rate(self.noise_kind):
             return (None,)
-        return tuple(dict.fromkeys(rate + 0.0 for rate in self.noise)) or tuple(_default()["noise"])  # + 0.0: -0 is 0
+        return tuple(dict.fromkeys(rate + 0.0 for rate in self.noise or _default()["noise"]))  # + 0.0: -0 is 0
 
     def full_recipe(self, own: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
         """The recipe with what was changed in it; `own` is a method's, for the recipe `paper`. Raises BadInput."""
@@ -156,12 +156,13 @@ ONLY_HERE = ("out", "device", "jobs", "runs_per_device", "shard", "dry_run", "fo
 
 
 def checked_sweep(given: Mapping[str, Any], options: Container[str] = ()) -> Sweep:
-    """A sweep from plain data. Raises BadInput in one line, with the nearest name for an unknown key.
+    """A sweep from plain data, with its rates said: as kept it means the same grid also when others are usual.
 
-    `options`: what was given by an option of the command line, and is called by that.
+    `options`: what was given by an option of the command line, and is called by that. Raises BadInput in one line, with the
+    nearest name for an unknown key.
     """
     try:
-        return Sweep(**given)
+        sweep = Sweep(**given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
@@ -174,6 +175,7 @@ def checked_sweep(given: Mapping[str, Any], options: Container[str] = ()) -> Swe
         message = first["msg"].replace("valid tuple", "list")
         called = f"--{where.replace('_', '-')}" if where in options else where
         raise BadInput(f"{called}: got {written(first['input'])}; {message[0].lower()}{message[1:]}") from None
+    return sweep.model_copy(update={"noise": sweep.rates}) if takes_rate(sweep.noise_kind) else sweep
 
 
 ABOUT = ("about", "citation")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +198,49 @@ def test_what_is_left_beside_a_run_goes_unless_somebody_is_at_work_on_it(tmp_pat
         if other:
             other.release()
     assert [path.name for path in run.path.iterdir()] == ["metrics.json"]
+
+
+def test_a_folder_that_is_called_as_what_is_half_written_stays(tmp_path: Path):
+    run, theirs = run_of(tmp_path, "k"), ".mine-part-of-it"
+    for place in (tmp_path, run.path):
+        (place / theirs).mkdir(parents=True)
+    with Store(tmp_path).alone():
+        pass
+    run.tidy_if_free()
+    run.tidy()
+    assert [path.name for path in run.path.iterdir()] == [theirs]
+    assert (tmp_path / theirs).is_dir()
+
+
+def test_what_cannot_be_written_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store = Store(tmp_path)
+    (tmp_path / "runs").write_text("in the way")
+    with pytest.raises(BadInput, match="runs cannot be written"):
+        store.save_plan([])
+    (tmp_path / "runs").unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    for save in (
+        lambda: store.save_noise("5ca1ab1e", b"noise"),
+        lambda: store.save_plan([]),
+        lambda: store.save_sweep("sweep"),
+        lambda: store.save_result("results.csv", "rows"),
+    ):
+        with pytest.raises(BadInput, match=r"cannot be written \(No space left on device\)"):
+            save()
+
+
+def test_a_marker_is_there_while_it_is_wanted_and_those_of_the_dead_go(tmp_path: Path):
+    store = Store(tmp_path)
+    with store.marker() as first:
+        owner = json.loads(first.read_text())
+        (tmp_path / ".driver-dead").write_text(json.dumps({**owner, "pid": 2**22 + 1, "born": "1"}))
+        with store.marker() as second:
+            assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_without_a_sweep_says_so(tmp_path: Path):

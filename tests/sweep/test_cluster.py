@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from benchmark.store import Store
 from benchmark.sweep import cluster
 from benchmark.sweep.run import Settings, plan_sweep, run_sweep
 from benchmark.sweep.sweep import checked_sweep
-from benchmark.sweep.worker import Task
+from benchmark.sweep.worker import HELD, Ended, Task
 
 pytest.importorskip("distributed", reason="Dask is not installed (the extra `dask`)")
 
@@ -134,6 +135,31 @@ def task(tiny_plugin: Path, tmp_path: Path) -> Task:
     sweep = checked_sweep({"dataset": "tiny", "methods": ("ce",), "noise": (20,), "epochs": 1, "plugins": (str(tiny_plugin),)})
     planned, _ = plan_sweep(sweep, tmp_path / "o", Settings())
     return Task(planned.jobs[0], tmp_path / "o", again=False, retry=False, code="")
+
+
+METRICS = b'{"acc_last": 1.0, "train_seconds": 1.0}'
+
+
+@pytest.mark.parametrize("sent", ["finished", "failed"])
+def test_what_another_command_has_finished_meanwhile_is_kept_unless_it_is_to_be_done_again(task: Task, sent: str) -> None:
+    run = Store(task.root).run(task.job.key)
+    run.path.mkdir(parents=True)
+    (run.path / "metrics.json").write_bytes(METRICS)
+    ended = Ended(task.job.key, sent, files={"metrics.json" if sent == "finished" else "failure.json": b"{}"})
+    assert cluster._received(ended, task) == Ended(task.job.key, "finished")
+    assert run.files() == {"metrics.json": METRICS}
+    assert cluster._received(ended, task._replace(again=True)).status == run.status == sent
+    assert run.files() == ended.files
+    assert run.lock.owner() is None
+
+
+def test_what_is_sent_is_stored_over_an_owner_that_was_watched_and_is_gone(task: Task) -> None:
+    run, ended = Store(task.root).run(task.job.key), Ended(task.job.key, "finished", files={"metrics.json": METRICS})
+    run.path.mkdir(parents=True)
+    elsewhere = {"host": "another", "system": "another", "pid": 1, "born": "1", "token": "theirs"}
+    run.lock.path.write_text(json.dumps(elsewhere))
+    assert cluster._received(ended, task).status == HELD
+    assert cluster._received(ended, task._replace(over="theirs")).status == run.status == "finished"
 
 
 def test_a_worker_of_another_version_does_nothing_and_says_why(task: Task) -> None:

@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 import torch
 from outputs import arrays, assert_identical
 
@@ -23,7 +26,8 @@ from benchmark.report.results import read_results
 from benchmark.report.write import write_tables
 from benchmark.store import Store
 from benchmark.sweep import execute, ready
-from benchmark.sweep.run import Outcome, Settings, plan_sweep, run_sweep
+from benchmark.sweep.progress import Progress
+from benchmark.sweep.run import Outcome, Settings, earlier_sweeps, plan_sweep, run_sweep
 from benchmark.sweep.sweep import checked_sweep
 
 QUIET = Settings(jobs=1, quiet=True)
@@ -188,6 +192,65 @@ def test_a_folder_may_hold_balanced_runs_beside_others_for_the_recipe_tells_them
     planned, _ = plan_sweep(checked_sweep({**given, "balanced": True}), tmp_path, QUIET)
     assert [job.spec.recipe.name for job in planned.jobs] == ["common[balanced]"]
     assert not {job.key for job in planned.jobs} & {run.key for run in Store(tmp_path).plan()}
+
+
+def test_the_same_command_again_adds_no_sweep_and_its_rates_stand_in_the_folder(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.sweep.run.work", lambda *_, **__: iter(()))
+    file = tmp_path / "sweep.toml"
+    for _ in range(2):
+        swept(tiny_plugin, tmp_path, noise=())
+        (kept,) = tomllib.loads(file.read_text())["sweep"]
+        assert kept["noise"] == [10, 20, 30]
+    file.write_text(tomli_w.dumps({"sweep": [{**kept, "noise": []}]}))  # as it was kept once
+    swept(tiny_plugin, tmp_path, noise=())
+    assert tomllib.loads(file.read_text())["sweep"] == [kept]
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 10_000, "a = " + "1" * 10_000, "[[sweep]]\nmethods = 3", "sweep = 3", ""])
+def test_a_damaged_sweep_is_named(tmp_path: Path, text: str) -> None:
+    Store(tmp_path).save_sweep(text)
+    with pytest.raises(BadInput, match=r"sweep\.toml is damaged: "):
+        earlier_sweeps(Store(tmp_path))
+
+
+def test_who_is_slower_than_another_command_takes_its_threads_and_as_many_runs_as_fit_then(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, slow = [], plan_sweep
+
+    def raced(*given: object) -> object:
+        planned = slow(*given)
+        if not done:
+            done.append("the other one's")
+            swept(tiny_plugin, tmp_path, Settings(quiet=True, device="cpu"), threads=4)
+        return planned
+
+    monkeypatch.setattr("benchmark.sweep.run.usable_cores", lambda: 4)
+    monkeypatch.setattr("benchmark.sweep.run.plan_sweep", raced)
+    monkeypatch.setattr("benchmark.sweep.run.work", lambda tasks, workers, *_: done.append((tasks, workers)) or iter(()))
+    swept(tiny_plugin, tmp_path, Settings(quiet=True, device="cpu"), threads=None, seeds=(0, 1, 2, 3))
+    tasks, workers = done[-1]
+    assert ({task.job.threads for task in tasks}, workers) == ({4}, 1)
+
+
+def test_who_watches_is_told_which_runs_begin_anew(tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[set[str]] = []
+
+    def progress(*given: Any) -> Progress:
+        told.append(given[4])
+        return Progress(*given)
+
+    monkeypatch.setattr("benchmark.sweep.run.Progress", progress)
+    monkeypatch.setattr("benchmark.sweep.run.work", lambda *_, **__: iter(()))
+    begun, failed, finished = (job.key for job in swept(tiny_plugin, tmp_path, seeds=(0, 1, 2)).jobs)
+    for key, name in ((begun, "spec.json"), (failed, "failure.json"), (finished, "metrics.json")):
+        Store(tmp_path).run(key).make()
+        (tmp_path / "runs" / key / name).write_text("{}")
+    for how in ({}, {"retry_failed": True}, {"force": True}):
+        swept(tiny_plugin, tmp_path, dataclasses.replace(QUIET, **how), seeds=(0, 1, 2))
+    assert told == [set(), set(), {failed}, {begun, failed, finished}]
 
 
 @pytest.mark.parametrize("change", [{"epochs": 3}, {"batch_size": 32}, {"validation": 25}, {"threads": 2}])

@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from benchmark.store import lock
+from benchmark.sweep import slots as module
 from benchmark.sweep.slots import Died, Slot, Slots, TookTooLong, gpus
 
 # What the processes are asked to do; they can import this from nowhere, so it is of the standard library.
@@ -44,6 +45,25 @@ def test_a_process_that_dies_is_told_and_the_next_call_has_a_new_one(slot: Slot,
     with pytest.raises(Died):
         slot.do(*end)
     assert slot.do(NAME) != before
+
+
+def test_one_that_has_died_between_two_calls_costs_the_next_call_nothing(slot: Slot) -> None:
+    before = slot.do(NAME)
+    os.kill(before, signal.SIGKILL)
+    assert slot._process is not None
+    slot._process.wait()
+    assert slot.do(NAME) not in (before, os.getpid())
+
+
+def test_one_that_cannot_begin_is_told_and_the_next_call_has_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    slot = Slot(1, None, "")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "BEGIN", "raise SystemExit(1)")
+        with pytest.raises(Died):
+            slot.do(NAME)
+    assert slot._process is None
+    assert slot.do(NAME) != os.getpid()
+    slot.end()
 
 
 def test_one_that_takes_too_long_is_ended(slot: Slot) -> None:

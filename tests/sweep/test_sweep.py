@@ -25,6 +25,16 @@ def test_the_defaults_are_the_designs():
     assert (sweep.noise_kind, sweep.seeds, sweep.recipe, sweep.validation) == ("symmetric", (0,), "common", 0)
 
 
+def test_a_sweep_says_its_rates_where_its_kind_takes_any(monkeypatch):
+    usual = checked_sweep({})
+    assert usual.noise == (10, 20, 30)
+    assert checked_sweep({"noise": (20, 20, -0.0)}).noise == (20, 0)
+    assert checked_sweep({"noise_kind": "human"}).noise == ()
+    monkeypatch.setattr("benchmark.sweep.sweep._default", lambda: {**usual.model_dump(), "noise": [50]})
+    assert checked_sweep({}).rates == (50,)
+    assert checked_sweep(usual.model_dump()).rates == (10, 20, 30)
+
+
 def test_the_grid_goes_by_noise_then_method_then_seed_without_repeats():
     sweep = checked_sweep({"methods": ("rul", "ce", "rul"), "noise": (20, 0), "seeds": (4, 7)})
     runs = [(spec.noise_rate, spec.method, spec.seed) for spec, _ in sweep.runs()]
