@@ -99,7 +99,8 @@ def figures(found: Mapping[str, Sequence[float]], batch_size: int, flop: int) ->
     step, bare = pace * math.sqrt(overhead), pace / math.sqrt(overhead)
     achieved, peak = 1e-9 * flop / step, float(np.median(of["peak"]))
     low, high = np.percentile(ratios, [10, 90])
-    first = of.get("first", of["step"])
+    beside = of["step"] / of.get("first", of["step"])
+    beside_low, beside_high = np.percentile(beside, [10, 90])
     made: Figures = {
         "images_per_second": batch_size / step,
         "step_ms": 1000 * step,
@@ -108,7 +109,9 @@ def figures(found: Mapping[str, Sequence[float]], batch_size: int, flop: int) ->
         "overhead_low": float(low),
         "overhead_high": float(high),
         "rounds": len(ratios),
-        "relative_step": float(np.median(of["step"] / first)),
+        "relative_step": float(np.median(beside)),
+        "relative_step_low": float(beside_low),
+        "relative_step_high": float(beside_high),
         "evaluation_overhead": float(np.median(of["evaluation"] / of["bare_evaluation"])),
         "input_share": float(np.median(of["augmented"] / of["step"])),
         "augmentation_share": float(np.median((of["augmented"] - of["plain"]) / of["step"])),

@@ -31,6 +31,8 @@ COLUMNS = (
     "overhead_high",
     "rounds",
     "relative_step",
+    "relative_step_low",
+    "relative_step_high",
     "evaluation_overhead",
     "input_share",
     "augmentation_share",

@@ -58,6 +58,8 @@ def test_what_a_step_is_set_beside():
     assert "speedup" not in figures(ROUNDS, 64, 1)
     found = figures({**ROUNDS, "first": [1.0, 4.0, 10.0], "released": [6.0, 13.2, 18.0]}, 64, 1)
     assert found["relative_step"] == pytest.approx(1.1)
+    assert found["relative_step_low"] == pytest.approx(0.94)
+    assert found["relative_step_high"] == pytest.approx(1.82)
     assert found["speedup"] == pytest.approx(3.0)
     assert found["speedup_low"] == pytest.approx(2.2)
     assert found["released_images_per_second"] == pytest.approx(64 / 13.2)
