@@ -5,7 +5,7 @@ Each image i meets a partner j by a random permutation of its batch, as in RUL, 
     m = mu_i / 2 + mu_j / 2,        L = CE(W m, y_i) / 2 + CE(W m, y_j) / 2.
 
 It is RUL with s = 1 for every image, so what it and `rul` differ by is all that the uncertainty does to the training. The
-shares that RUL learns lie near one half, those of `rul-random-share` anywhere between none and all: this is the nearer control.
+shares of `rul-random-share` lie anywhere between none and all, those that RUL learns may lie near one half.
 
 The second head is drawn with the others and dropped, as in the other controls. Prediction uses W mu. Uncertainty: 1 - max p.
 Noise score: 1 - p_y, as RUL's.

@@ -45,6 +45,8 @@ TABLE = "python -m benchmark table FOLDER"
 HERE = "python scripts/findings.py"
 """For what no command of the suite says by itself."""
 
+OWN = "msp_auroc"
+"""What claim 4 holds the claimant against: another score of its own runs."""
 HUMAN, SYMMETRIC = ("human", None), ("symmetric", 0.2)
 CLAIMS: dict[str, tuple[str, tuple[str, ...], tuple[tuple[str, float | None], ...]]] = {
     "1. it beats `ce`, SCN and DUL under label noise": ("acc_last", ("ce", "scn", "dul"), (HUMAN, SYMMETRIC)),
@@ -56,7 +58,7 @@ CLAIMS: dict[str, tuple[str, tuple[str, ...], tuple[tuple[str, float | None], ..
     "3. its uncertainty finds wrong labels better than theirs": ("noise_unc_auroc", ("ce", "scn", "dul"), (HUMAN, SYMMETRIC)),
     "4. its uncertainty finds its own mistakes better than its probabilities": (
         "error_auroc",
-        ("msp_auroc",),
+        (OWN,),
         (HUMAN, SYMMETRIC),
     ),
     "5. its uncertainty finds ambiguous faces better than theirs": ("vote_spearman", ("ce", "scn", "dul"), (HUMAN,)),
@@ -194,7 +196,11 @@ def claims(group: Sequence[Result], store: Store, _: Sequence[str]) -> Found:
             if noise not in asked:
                 cells.append("not asked")
                 continue
-            found = {rival: _ends(pairs, columns[noise], metric, rival) for rival in rivals}
+            members = columns[noise]
+            if lacking := _lacking(members, (CLAIMANT, *(rival for rival in rivals if rival != OWN))):
+                cells.append(f"not judged: {lacking}")
+                continue
+            found = {rival: _ends(pairs, members, metric, rival) for rival in rivals}
             cells.append(_verdict(found, digits=2 if metric == "acc_last" else 3, reverse=rivals == ("rul-relabel",)))
         rows.append([claim, *cells])
     return rows, "Differences with 95 % intervals, as below; those of claim 3 are over training images", HERE
@@ -204,30 +210,31 @@ Ends = tuple[float, float, float]
 """A difference and its interval's two ends."""
 
 
-def _ends(pairs: Pairs, members: Sequence[Result], metric: str, rival: str) -> Ends | None:
-    """How much better the claimant is than a rival, or than another score of its own; None where that has not been run."""
-    runs = {(run.spec.method_label, run.spec.seed): run.metrics for run in members}
-    ours = {seed: metrics for (method, seed), metrics in runs.items() if method == CLAIMANT}
+def _lacking(members: Sequence[Result], methods: Sequence[str]) -> str:
+    """Which of these methods' runs have not all been finished; a verdict on some seeds might be another with the rest."""
+    seeds = {run.spec.seed for run in members}
+    done = {name: {r.spec.seed for r in members if r.spec.method_label == name and r.metrics} for name in methods}
+    return ", ".join(f"{name} {len(done[name])} of {len(seeds)} seeds" for name in methods if done[name] != seeds)
+
+
+def _ends(pairs: Pairs, members: Sequence[Result], metric: str, rival: str) -> Ends:
+    """How much better the claimant is than a rival, or than another score of its own."""
+    first, second = (next((method_of(r) for r in members if r.spec.method_label == name), ()) for name in (CLAIMANT, rival))
     if metric == "acc_last":
-        noise, two = noise_of(members[0]), [method_of(run) for run in members if run.spec.method_label in (CLAIMANT, rival)]
-        first, second = (next((m for m in two if m[0] == name), None) for name in (CLAIMANT, rival))
-        if first is None or second is None or not pairs.testable(noise, first, second):
-            return None
-        difference = pairs.difference(noise, first, second)
+        difference = pairs.difference(noise_of(members[0]), first, second)
         return difference.mean, *difference.interval()
-    theirs = {seed: (ours.get(seed, {}) if rival == "msp_auroc" else runs.get((rival, seed), {})) for seed in ours}
-    other = rival if rival == "msp_auroc" else metric
-    both = [(ours[seed].get(metric), theirs[seed].get(other)) for seed in ours]
-    found = np.array([a - b for a, b in both if a is not None and b is not None])
-    ends = t_interval(found) if len(found) else None
-    return None if ends is None else (float(found.mean()), *ends)
+    ours, theirs = (
+        {run.spec.seed: run.metrics[score] for run in members if run.spec.method_label == name}
+        for name, score in ((CLAIMANT, metric), (CLAIMANT, OWN) if rival == OWN else (rival, metric))
+    )
+    found = np.subtract(*([scores[seed] for seed in ours] for scores in (ours, theirs)), dtype=np.float64)
+    ends = t_interval(found)
+    assert ends is not None
+    return float(found.mean()), *ends
 
 
-def _verdict(found: dict[str, Ends | None], digits: int, *, reverse: bool) -> str:
+def _verdict(told: dict[str, Ends], digits: int, *, reverse: bool) -> str:
     """`reverse`: the claim is that the rival is better."""
-    told = {rival: ends for rival, ends in found.items() if ends is not None}
-    if len(told) < len(found):
-        return f"not yet run: {', '.join(rival for rival in found if rival not in told)}"
     signed = [(-high, -low) if reverse else (low, high) for _, low, high in told.values()]
     verdict = (
         "holds" if min(low for low, _ in signed) > 0 else "contradicted" if min(high for _, high in signed) < 0 else "open"

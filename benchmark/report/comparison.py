@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from math import comb
 
@@ -118,10 +118,11 @@ class Best:
 
 
 def best_of(pairs: Pairs) -> Best:
-    """The competitors than which none of their column is significantly better, where any is.
+    """The competitors than which no other of their column is significantly better, in columns where methods are told apart.
 
     Each is held against all others and not against the best alone: that one is chosen by the same numbers, and may scatter so
-    much that it tells less than the second does. Holm's correction is for every two methods, over all columns of the table.
+    much that it tells less than the second does. Who could not be held against the best is not bold. Holm's correction is for
+    every two methods, over all columns of the table.
     """
     if max((len(pairs.competitors & methods.keys()) for methods in pairs.columns.values()), default=0) < 2:
         return Best(frozenset(), "")
@@ -136,16 +137,21 @@ def best_of(pairs: Pairs) -> Best:
         if p <= LEVEL
     }
     told_apart = {noise for noise, _ in worse}
-    bold = {(noise, method) for noise, *two in tested for method in two if noise in told_apart} - worse
+    bold: set[tuple[Key, Key]] = set()
+    for noise in told_apart:
+        met = [set(two) for of, *two in tested if of == noise]
+        entrants = [method for method in pairs.columns[noise] if any(method in two for two in met)]
+        best = max(entrants, key=partial(pairs.mean, noise))
+        bold |= {(noise, method) for two in met if best in two for method in two} - worse
     how = (
         f"(pairs of runs, test images drawn again by bootstrap and seeds by Student's law, p at most {LEVEL} after Holm's "
         f"correction for {counted(len(tested), 'comparison')}: every two methods of a column; beside one method alone "
         "there are fewer, and more may be found)"
     )
     caption = (
-        f" Bold: no method of the column is significantly better {how}; a column where none is has nothing bold."
+        f" Bold: no other method of the column is significantly better {how}; where no two are told apart, nothing is bold."
         if bold
-        else f" Nothing is bold: no method is significantly better than another of its column {how}."
+        else f" Nothing is bold: no two methods of a column are told apart {how}."
     )
     of_all = sum(comb(len(pairs.competitors & methods.keys()), 2) for methods in pairs.columns.values())
     if len(tested) < of_all:

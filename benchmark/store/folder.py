@@ -96,8 +96,9 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             lock.wait()
         try:
-            for folder in (self.root.resolve(), self.root / "noise", self.root / "figures"):
-                remove_parts(folder)
+            with _told_in_a_line(self.root):
+                for folder in (self.root.resolve(), self.root / "noise", self.root / "figures"):
+                    remove_parts(folder)
             self._lock = lock
             yield
         finally:
@@ -126,7 +127,9 @@ class Store:
     def save_noise(self, sha256: str, content: bytes) -> None:
         """Keeps a noise artefact under its name; one that is there already, and whole, is not written again."""
         path = self.noise_path(sha256)
-        if not path.is_file() or path.read_bytes() != content:
+        with _told_in_a_line(path):
+            is_there = path.is_file() and path.read_bytes() == content
+        if not is_there:
             self._write(path, content)
 
     def noise_path(self, sha256: str) -> Path:

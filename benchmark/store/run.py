@@ -176,6 +176,7 @@ class RunFolder:
     def put(self, files: Mapping[str, bytes]) -> None:
         """Replaces all that is there by what `files` of another copy has given; what makes it count as ended comes last."""
         self.discard()
+        self.stack.unlink(missing_ok=True)
         for name in sorted(files, key=lambda name: (name in ENDS, name)):
             self._write(Path(name).name, files[name])
 

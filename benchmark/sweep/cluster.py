@@ -124,7 +124,7 @@ def _versions_here() -> dict[str, str]:
 
 
 def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
-    def pool(tasks: Sequence[Task], workers: int, timeout: float | None) -> Iterator[Ended]:
+    def pool(given: Sequence[Task], workers: int, timeout: float | None) -> Iterator[Ended]:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
         from distributed.comm import CommClosedError
@@ -137,6 +137,12 @@ def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
             def effective_n_jobs(self, n_jobs: int) -> int:
                 return max(2, int(super().effective_n_jobs(n_jobs)))
 
+        # What another command has finished meanwhile: a worker that does not see the folder would do it once more.
+        done = {task.job.key for task in given if not task.again and folder_of(task).status == "finished"}
+        yield from (Ended(key, "finished") for key in done)
+        tasks = [task for task in given if task.job.key not in done]
+        if not tasks:
+            return
         wanted = versions()
         with _shared(client, tasks[0].root) as (marker, everywhere), parallel_config(Elsewhere(client=client, **how)):
             if not everywhere:

@@ -29,6 +29,8 @@ from .ready import Ready, made_ready
 from .recorded import record_of, weights_of
 
 FEATURE_IMAGES = 1000
+Row = dict[str, Any]
+"""Of a history; or a machine and its versions."""
 DIGEST = hashlib.sha256().digest_size
 """Bytes before a checkpoint's content."""
 
@@ -91,20 +93,22 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
     ready = made_ready(job, root)
     trainer = ready.trainer
     machine = environment(job.device, job.threads)
-    earlier = _earlier(folder, machine)
+    history, before = _resume(trainer, folder)
+    machines = _machines(before, machine)
     still_mine()
     folder.begin(
         job.spec,
         {
             **machine,
-            **({"earlier": earlier} if earlier else {}),
+            **({"earlier": machines[:-1]} if len(machines) > 1 else {}),
             "precision": job.spec.precision,
             "noise_sha256": job.noise_sha256,
             "noise_realised": job.realised,
             "pretrained": [str(match) for match in trainer.matches],
         },
     )
-    history = _resume(trainer, folder)
+    if history:
+        folder.save_history(history)
     trainer.parts = max(trainer.parts, parts)
     reset_peak_memory(trainer.device)
     while trainer.finished < trainer.epochs:
@@ -115,9 +119,9 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
                 raise
             return failure.parts
         still_mine()
-        folder.save_checkpoint(_checkpoint(trainer, history))
+        folder.save_checkpoint(_checkpoint(trainer, history, machines))
         folder.save_history(history)
-    metrics = _judged(ready, history, folder, still_mine) | {"machines": 1 + len(earlier)}
+    metrics = _judged(ready, history, folder, still_mine) | {"machines": len(machines)}
     content = weights_of(trainer)
     record = record_of(job, ready.data, ready.noise, ready.sets.train, ready.card, machine, content, metrics)
     still_mine()
@@ -126,23 +130,16 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
     return 0
 
 
-def _earlier(folder: RunFolder, machine: dict[str, Any]) -> list[dict[str, Any]]:
-    """On what else the epochs up to the checkpoint were trained: other machines, or this one with other versions."""
-    if folder.checkpoint() is None:
-        return []
-    try:
-        before = folder.environment()
-    except BadInput:
-        before = {}
-    machines: list[dict[str, Any]] = before.get("earlier", [])
-    other = any(before.get(name) != machine[name] for name in machine.keys() - {"started"})
-    return [*machines, {name: before.get(name) for name in machine}] if other else machines
+def _machines(before: list[Row], machine: Row) -> list[Row]:
+    """What a run is trained on: the machines of its epochs so far, and this one where it, or a version on it, is another."""
+    same = before and all(before[-1].get(name) == machine[name] for name in machine.keys() - {"started"})
+    return before if same else [*before, machine]
 
 
-def _epoch(ready: Ready) -> dict[str, Any]:
+def _epoch(ready: Ready) -> Row:
     """Trains an epoch and evaluates it; its row of the history."""
     trainer, sets, given = ready.trainer, ready.sets, ready.given
-    row: dict[str, Any] = trainer.train_epoch()
+    row: Row = trainer.train_epoch()
     row["test_accuracy"] = accuracy(trainer.predict(sets.test, "test").logits, ready.data.data.test.labels)
     if sets.validation is not None:
         predicted = trainer.predict(sets.validation, "validation")
@@ -153,28 +150,26 @@ def _epoch(ready: Ready) -> dict[str, Any]:
     return row
 
 
-def _checkpoint(trainer: Trainer, history: list[dict[str, Any]]) -> bytes:
+def _checkpoint(trainer: Trainer, history: list[Row], machines: list[Row]) -> bytes:
     """All that it takes to go on, as torch writes it, after its own sha256: torch reads damaged tensors without a word."""
     buffer = io.BytesIO()
-    torch.save({"trainer": trainer.state_dict(), "history": history}, buffer)
+    torch.save({"trainer": trainer.state_dict(), "history": history, "machines": machines}, buffer)
     content = buffer.getvalue()
     return hashlib.sha256(content).digest() + content
 
 
-def _resume(trainer: Trainer, folder: RunFolder) -> list[dict[str, Any]]:
-    """Goes on from the checkpoint, where there is a whole one, else starts over; gives the history so far."""
+def _resume(trainer: Trainer, folder: RunFolder) -> tuple[list[Row], list[Row]]:
+    """Goes on from the checkpoint, where there is a whole one, else starts over; gives the epochs so far and their machines."""
     stored = folder.checkpoint() or b""
     digest, content = stored[:DIGEST], stored[DIGEST:]
     if hashlib.sha256(content).digest() != digest:
-        return []
+        return [], []
     state = torch.load(io.BytesIO(content), map_location=trainer.device, weights_only=True)
-    history: list[dict[str, Any]] = state["history"]
     trainer.load_state_dict(state["trainer"])
-    folder.save_history(history)
-    return history
+    return state["history"], state["machines"]
 
 
-def _judged(ready: Ready, history: list[dict[str, Any]], folder: RunFolder, still_mine: Callable[[], None]) -> dict[str, Any]:
+def _judged(ready: Ready, history: list[Row], folder: RunFolder, still_mine: Callable[[], None]) -> Row:
     """Predicts, stores that, and scores it."""
     trainer, sets, data, kept = ready.trainer, ready.sets, ready.data, ready.sets.kept
     given, reference = ready.given[kept], ready.reference[kept]

@@ -27,7 +27,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "platform": _platform(),
         "suite": _suite(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of torch's own
         "timm": version("timm"),
         "numpy": np.__version__,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

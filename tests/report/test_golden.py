@@ -50,7 +50,7 @@ def test_the_golden_report_shows_what_it_should():
     text = (GOLDEN / "table.md").read_text(encoding="utf-8")
     for wanted in (
         "**79.4",
-        "Bold: no method of the column is significantly better",
+        "Bold: no other method of the column is significantly better",
         "m3 †",
         "failed",
         "beside ce",

@@ -153,6 +153,16 @@ def test_what_another_command_has_finished_meanwhile_is_kept_unless_it_is_to_be_
     assert run.lock.owner() is None
 
 
+def test_what_another_command_has_finished_is_not_sent_to_the_cluster(task: Task) -> None:
+    run = Store(task.root).run(task.job.key)
+    run.path.mkdir(parents=True)
+    (run.path / "metrics.json").write_bytes(METRICS)
+    pool = cluster._pool(None, {}, 1)  # without a client, of which nothing is asked
+    assert list(pool([task], 1, None)) == [Ended(task.job.key, "finished")]
+    with pytest.raises(AttributeError):
+        list(pool([task._replace(again=True)], 1, None))
+
+
 def test_what_is_sent_is_stored_over_an_owner_that_was_watched_and_is_gone(task: Task) -> None:
     run, ended = Store(task.root).run(task.job.key), Ended(task.job.key, "finished", files={"metrics.json": METRICS})
     run.path.mkdir(parents=True)

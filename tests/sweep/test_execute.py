@@ -187,7 +187,8 @@ def test_a_run_that_goes_on_on_another_machine_names_both_and_is_judged_on_one(
     assert note.endswith(f"(runs/{job.key}/environment.json)")
 
 
-def test_a_run_that_goes_on_where_it_was_has_one_machine(plugins, tmp_path: Path) -> None:
+def test_a_run_whose_epochs_are_all_of_one_machine_names_no_other(plugins, tmp_path: Path, monkeypatch) -> None:
+    """It is killed, begun on another machine and killed there before an epoch is done, and goes on where it was."""
     (job,) = planned(plugins, tmp_path / "o", "roomy")
     run = run_of(job, tmp_path / "o")
 
@@ -197,6 +198,11 @@ def test_a_run_that_goes_on_where_it_was_has_one_machine(plugins, tmp_path: Path
 
     with pytest.raises(KeyboardInterrupt):
         execute(job, tmp_path / "o", still_mine=kill)
+    first = run.environment()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("benchmark.sweep.execute.environment", lambda *_: {**first, "processor": "another"})
+        with pytest.raises(KeyboardInterrupt):
+            execute(job, tmp_path / "o", still_mine=kill)
     assert execute(job, tmp_path / "o") == "finished"
     assert "earlier" not in run.environment()
     assert run.metrics()["machines"] == 1

@@ -17,7 +17,7 @@ HEIGHT = 330
 def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """A point for each method."""
     found = rows(group)
-    machines = sorted({_machine(group, run.key) for run in group.results})
+    machines = sorted({machine for run in group.results for machine in _machines(group, run.key)})
     told = machines[0] if len(machines) == 1 else f"different machines, so that seconds do not compare: {'; '.join(machines)}"
     bars = "; bars: one standard deviation to each side" if any(row["low"] != row["accuracy"] for row in found) else ""
     line = (
@@ -31,9 +31,13 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     )
 
 
-def _machine(group: Group, key: str) -> str:
-    told = group.store.run(key).environment()
-    return f"{told.get('processor') or told.get('device')} ({told.get('device')}, threads: {told.get('threads')})"
+def _machines(group: Group, key: str) -> list[str]:
+    """All that a run was trained on: it may have been interrupted, and gone on with elsewhere."""
+    last = group.store.run(key).environment()
+    return [
+        f"{told.get('processor') or told.get('device')} ({told.get('device')}, threads: {told.get('threads')})"
+        for told in (*last.get("earlier", []), last)
+    ]
 
 
 def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
