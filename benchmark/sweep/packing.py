@@ -65,6 +65,7 @@ def packed(measure: Callable[[int], float], at_most: int) -> Packing:
 
 def calibrated(tasks: Sequence[Task], devices: int, seconds: float = SECONDS) -> Packing:
     """How many of the runs go side by side on each of so many devices, up to a core each, judged by the first of them."""
+    SLOTS.begin()
     at_most = max(1, min(len(tasks), usable_cores()) // devices)
     return packed(lambda runs: throughput(tasks[0], runs * devices, seconds), at_most)
 

@@ -57,6 +57,7 @@ class Slot:
     def __init__(self, threads: int, gpu: str | None, code: str):
         """`gpu`: the only one that the process sees, as CUDA_VISIBLE_DEVICES names it; `code`: of what it has loaded."""
         self.threads, self.gpu, self.code = threads, gpu, code
+        self.closed = False  #: for good: a thread that is about to begin its process must not outlive the sweep's end
         self._process: subprocess.Popen[bytes] | None = None
         self._listener: threading.Thread | None = None
 
@@ -108,6 +109,9 @@ class Slot:
                 )
             except OSError:  # no memory for another process
                 raise Died from None
+            if self.closed:
+                self.end()
+                raise Died
             try:
                 self._answer(self._process)  # when it is ready: what it takes to begin is not a run's
             except Died:
@@ -159,15 +163,19 @@ class Slots:
     def __init__(self) -> None:
         self._free: list[Slot] = []
         self._busy: list[Slot] = []
+        self._over = False  # so that threads that have not heard of it yet begin nothing more
         self._lock = threading.Lock()
 
     @contextmanager
     def taken(self, threads: int, device: str, code: str) -> Iterator[Slot]:
         """A free slot of so many threads, on the device of its kind that has the fewest busy ones.
 
-        Processes that have loaded other code than this are ended: Python does not load changed modules anew.
+        Processes that have loaded other code than this are ended: Python does not load changed modules anew. Raises Died after
+        `end`, until `begin`.
         """
         with self._lock:
+            if self._over:
+                raise Died
             gpu = _least_busy(gpus(), [slot.gpu for slot in self._busy]) if device == "cuda" else None
             for slot in [slot for slot in self._free if slot.code != code]:
                 slot.end()
@@ -182,13 +190,24 @@ class Slots:
         finally:
             with self._lock:
                 self._busy.remove(slot)
-                self._free.append(slot)
+                if not slot.closed:
+                    self._free.append(slot)
+
+    def begin(self) -> None:
+        """What follows is another sweep's."""
+        self._over = False
 
     def end(self) -> None:
-        """Ends all processes, whatever they are at: what they write is whole at any moment."""
+        """Ends all processes, whatever they are at, and lets none of their slots begin another one.
+
+        What they write is whole at any moment.
+        """
         with self._lock:
+            self._over = True
             slots = [*self._busy, *self._free]
+            self._free.clear()
         for slot in slots:
+            slot.closed = True
             slot.end()
 
 

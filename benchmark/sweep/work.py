@@ -40,6 +40,7 @@ def work(
 ) -> Iterator[Ended]:
     """What became of each run as it ends, in whatever order. `say`: what a user is told while others are waited for."""
     waiting = {task.job.key: task for task in tasks}
+    SLOTS.begin()
     try:
         yield from _until_done(waiting, workers, timeout, pool, say)
     except BaseException:  # Ctrl-C, for one
@@ -77,13 +78,13 @@ def contained(task: Task, timeout: float | None) -> Ended:
     key, job = task.job.key, task.job
     if task.over is None and folder_of(task).lock.other():
         return Ended(key, HELD)
-    with SLOTS.taken(job.threads, job.device, task.code) as slot:
-        try:
+    try:
+        with SLOTS.taken(job.threads, job.device, task.code) as slot:
             return slot.do(do, task, timeout, timeout=timeout)
-        except Died:
-            return Ended(key, BROKEN)
-        except TookTooLong:
-            return failed(task, f"it had not ended after {timeout:g} s (--timeout)")
+    except Died:
+        return Ended(key, BROKEN)
+    except TookTooLong:
+        return failed(task, f"it had not ended after {timeout:g} s (--timeout)")
 
 
 def failed(task: Task, why: str) -> Ended:

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -183,3 +184,24 @@ def test_what_it_cannot_import_is_an_error_and_no_death(slot: Slot, monkeypatch:
     with pytest.raises(ModuleNotFoundError, match=elsewhere.__name__):
         slot.do(elsewhere.greet)
     assert slot.do(NAME) == before
+
+
+def test_a_slot_that_was_closed_while_its_process_began_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a sweep is interrupted in the moment in which a run's process has died and another is begun."""
+    slots, begun = Slots(), []
+    popen = subprocess.Popen
+
+    def closing(*words: Any, **how: Any) -> Any:
+        slots.end()
+        begun.append(popen(*words, **how))
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", closing)
+    with slots.taken(1, "cpu", "code") as slot, pytest.raises(Died):
+        slot.do(os.getpid)
+    assert begun[0].poll() is not None
+    with pytest.raises(Died), slots.taken(1, "cpu", "code"):
+        pass
+    slots.begin()
+    with slots.taken(1, "cpu", "code") as another:
+        assert another is not slot
