@@ -82,10 +82,10 @@ def _filled(found: re.Match[str], root: Path) -> str:
     words = arguments.split()
     store = Store(root / REFERENCE / folder)
     (group,) = grouped(by_noise(read_results(store)), setting_of).values()
-    rows, what, more = KINDS[kind](group, store, words)
+    rows, what, command = KINDS[kind](group, store, words)
     table = tabulate(rows[1:], rows[0], "pipe", disable_numparse=True)
     sample = _sample(group, store, of_training=bool(words) and words[0] in OF_TRAINING)
-    command = more.replace("FOLDER", str(REFERENCE / folder))
+    command = command.replace("FOLDER", str(REFERENCE / folder))
     return f"{begin}\n{table}\n\n*{setting_title(group[0])}. {what}; {sample}. From `{command}`.*\n\n{end}"
 
 
