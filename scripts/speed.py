@@ -27,20 +27,31 @@ from typing import Any
 import pandas as pd
 
 from benchmark.bench.results import file_name
-from benchmark.sweep.machine import environment, usable_cores
+from benchmark.sweep.machine import environment, hardware, usable_cores
 from benchmark.train.device import resolve_device, resolve_precision
 
 SUITE = (sys.executable, "-m", "benchmark")
+CHEAP = ("--plugin", Path(__file__).with_name("cheap.py"), "--methods", "cheap", "--dataset", "faces@300", "--epochs", "1")
+"""A sweep whose runs take no time to train."""
+TEN = "ce,scn,dul,rul,rul-relabel,ce-two-head,rul-random-share,rul-equal-share,gce,mixup"
 Row = dict[str, Any]
 
 
-def timed(*command: str | Path) -> tuple[float, str]:
-    """Seconds of wall time and the standard output of a command that has to succeed; its progress is shown."""
+def timed(*command: str | Path, minutes: float | None = None, fine: tuple[int, ...] = (0,)) -> tuple[float, str]:
+    """Seconds of wall time and the standard output of a command that has to end well; its progress is shown.
+
+    After so many `minutes` it is asked to end; `fine` are statuses with which it ends well.
+    """
     started = time.perf_counter()
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"this has failed: {' '.join(map(str, command))}\n{done.stdout}")
-    return time.perf_counter() - started, done.stdout
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            text, _ = process.communicate(timeout=minutes and 60 * minutes)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            text, _ = process.communicate()
+    if process.returncode not in fine:
+        raise SystemExit(f"this has failed: {' '.join(map(str, command))}\n{text}")
+    return time.perf_counter() - started, text
 
 
 def spread(times: Sequence[float], digits: int = 2) -> str:
@@ -78,7 +89,7 @@ def splits(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def start(given: argparse.Namespace) -> Iterator[Row]:
-    """Commands in turn, beside `import torch`."""
+    """Commands in turn, beside `import torch`, planning many runs and tabling a thousand that have ended among them."""
     ten_thousand = ("--methods", "ce,scn", "--noise", ",".join(map(str, range(50))), "--seeds", "100", "--dry-run")
     with tempfile.TemporaryDirectory() as out:
         commands: dict[str, Sequence[str]] = {
@@ -86,8 +97,10 @@ def start(given: argparse.Namespace) -> Iterator[Row]:
             "--help": (*SUITE, "--help"),
             "list methods": (*SUITE, "list", "methods"),
             "run --dry-run, 10,000 runs": (*SUITE, "run", "--dataset", "faces@300", *ten_thousand, "--out", out),
+            f"table, {200 if given.small else 1000:,} runs": (*SUITE, "table", f"{out}/ended"),
         }
-        timed(*commands["run --dry-run, 10,000 runs"])  # which makes the dataset's cache
+        ended = f"--methods {TEN} --noise 0,5,10,15,20,25,30,35,40,45 --seeds {2 if given.small else 10} --epochs 1".split()
+        timed(*SUITE, "run", "--dataset", "faces@300", *ended, "--out", f"{out}/ended", "--quiet")  # which fills the cache, too
         seconds: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(given.rounds):
             for name, command in commands.items():
@@ -98,17 +111,22 @@ def start(given: argparse.Namespace) -> Iterator[Row]:
 
 
 BARE = """
-import sys, torch
+import sys, time, torch, benchmark.sweep.worker
 from benchmark.spec import recipe
-from benchmark.train.optimise import Optimiser
 from benchmark.train.backbones import build_backbone
-shape, batch, precision = (1, 48, 48), recipe("common").batch_size, sys.argv[1]
-torch.set_num_threads(1)
+from benchmark.train.device import settle
+from benchmark.train.optimise import Optimiser
+steps, precision = int(sys.argv[1]), sys.argv[2]
+settle(torch.device("cpu"), 1)
+if not steps:
+    time.sleep(0.5)
+    raise SystemExit
+shape, batch = (1, 48, 48), recipe("common").batch_size
 net = build_backbone("small", shape, precision)
 head = torch.nn.Linear(net.num_features, 7)
 optimiser = Optimiser([{"params": [*net.parameters(), *head.parameters()]}], recipe("common"), torch.device("cpu"))
 images, labels = torch.randn(batch, *shape), torch.randint(0, 7, (batch,))
-for _ in range(100):
+for _ in range(steps):
     torch.nn.functional.cross_entropy(head(net.pooled(images)), labels).backward()
     optimiser.step()
     net.zero_grad(), head.zero_grad()
@@ -136,40 +154,24 @@ def own_memory(*command: str, workers: bool) -> int:
 
 
 def memory(given: argparse.Namespace) -> Iterator[Row]:
-    """The largest private memory of a run's worker process, beside that of a loop over one batch in a process of its own."""
+    """The largest private memory of a run's worker process, of a loop over one batch in a process of its own, and of none."""
     precision = resolve_precision("auto", resolve_device("cpu"))
-    bare = own_memory(sys.executable, "-c", BARE, precision, workers=False)
-    with tempfile.TemporaryDirectory() as out:
-        what = ("--dataset", given.dataset or "faces", "--methods", "ce", "--noise", "20", "--epochs", str(given.epochs or 2))
-        how = ("--device", "cpu", "--jobs", "1", "--threads", "1", "--out", out, "--quiet")
-        most = own_memory(*SUITE, "run", *what, *how, workers=True)
-    yield {"process": "bare loop", "private memory, MB": round(bare / 2**20), "of the bare loop": 1.0}
-    yield {"process": "worker of a run", "private memory, MB": round(most / 2**20), "of the bare loop": round(most / bare, 3)}
-
-
-SECOND = """
-import time
-import torch
-from torch import nn
-from benchmark.contract import Method, Paper, Prediction
-class Second(Method):
-    "Waits for a second, and learns next to nothing."
-    name = "second"
-    paper = Paper("", "", "", "")
-    def __init__(self, task, config):
-        super().__init__(task, config)
-        self.layer = nn.Linear(1, task.num_classes)
-    def begin_epoch(self, epoch, training_set):
-        time.sleep(1)
-        return torch.arange(64)
-    def logits(self, images):
-        return self.layer(images.mean(dim=(1, 2, 3))[:, None])
-    def training_step(self, batch):
-        return nn.functional.cross_entropy(self.logits(batch.images), batch.labels)
-    def predict(self, images):
-        logits = self.logits(images)
-        return Prediction(logits, -logits.amax(dim=1))
-"""
+    loop = (sys.executable, "-c", BARE)
+    what = ("--dataset", given.dataset or "faces", "--methods", "ce", "--noise", "20", "--epochs", str(given.epochs or 2))
+    found: dict[str, list[float]] = {"imports alone": [], "bare loop": [], "worker of a run": []}
+    for _ in range(given.rounds):
+        found["imports alone"].append(own_memory(*loop, "0", precision, workers=False))
+        found["bare loop"].append(own_memory(*loop, "100", precision, workers=False))
+        with tempfile.TemporaryDirectory() as out:
+            how = ("--device", "cpu", "--jobs", "1", "--threads", "1", "--out", out, "--quiet")
+            found["worker of a run"].append(own_memory(*SUITE, "run", *what, *how, workers=True))
+    for process, most in found.items():
+        of_bare = [one / bare for one, bare in zip(most, found["bare loop"], strict=True)]
+        yield {
+            "process": process,
+            "private memory, MB": spread([one / 2**20 for one in most], 0),
+            "of the bare loop": spread(of_bare),
+        }
 
 
 def dask(given: argparse.Namespace) -> Iterator[Row]:
@@ -180,10 +182,8 @@ def dask(given: argparse.Namespace) -> Iterator[Row]:
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,
     ):
-        plugin = Path(folder, "second.py")
-        plugin.write_text(SECOND, encoding="utf-8")
-        what = ["--dataset", "faces@300", "--methods", "second", "--plugin", plugin, "--noise", "20", "--epochs", "1"]
-        what += ["--seeds", "10" if given.small else "200", "--threads", "1", "--jobs", "2", "--quiet"]
+        what = [*CHEAP, "--set", "cheap.wait=1", "--noise", "20", "--seeds", "10" if given.small else "200"]
+        what += ["--threads", "1", "--jobs", "2", "--quiet"]
         ways = {"local": (), "dask": ("--backend", "dask", "--scheduler", two.scheduler_address)}
         seconds = {way: timed(*SUITE, "run", *what, *how, "--out", Path(folder, way))[0] for way, how in ways.items()}
     for way, time_taken in seconds.items():
@@ -207,50 +207,38 @@ def accuracy(given: argparse.Namespace) -> Iterator[Row]:
 
 def steps(given: argparse.Namespace) -> Iterator[Row]:
     """Images a second and the share of the peak where a GPU should be busy: ResNet-18 at 32 px, and at 224 px as released."""
-    large, full = ("64", "24") if given.small else ("224", "64")
     settings = {
-        "ResNet-18, 32 px": (
-            "--methods",
-            "ce,rul",
-            "--backbone",
-            "cifar-resnet18",
-            "--image-size",
-            "32",
-            "--batch-size",
-            "256",
-        ),
-        "ResNet-18, 224 px": (
-            "--methods",
-            "rul",
-            "--backbone",
-            "resnet18",
-            "--image-size",
-            large,
-            "--batch-size",
-            full,
-            "--released",
-        ),
+        "ResNet-18, 32 px": f"--backbone cifar-resnet18 --image-size 32 --batch-size {32 if given.small else 256}",
+        "ResNet-18, 224 px": "--backbone resnet18 --released "
+        + ("--image-size 64 --batch-size 24" if given.small else "--image-size 224"),
     }
+    shown = ("method", "images_per_second", "peak_share", "ceiling_share", "overhead", "relative_step", "speedup", "error")
     for name, words in settings.items():
-        rows = json.loads(timed(*SUITE, "bench", *words, "--out", given.out, "--json")[1])
-        for row in rows:
-            shown = ("method", "images_per_second", "peak_share", "overhead", "relative_step", "speedup")
+        what = ("--methods", "ce,rul", *words.split(), "--out", given.out, "--json")
+        for row in json.loads(timed(*SUITE, "bench", *what, fine=(0, 1))[1]):
             yield {"setting": name, **{column: row[column] for column in shown}}
 
 
 def table(given: argparse.Namespace) -> Iterator[Row]:
-    """Forty-eight runs of the fast recipe: how long they take together, and what `ce` ends at without noise."""
+    """Forty-eight runs of the fast recipe: how long they take together, and what `ce` ends at without noise.
+
+    They stay where they are, and so does what has ended when the time is over.
+    """
+    folder = Path(given.out, "table-runs")
+    if folder.exists():
+        raise SystemExit(f"{folder}: over finished runs nothing would be timed; move it away")
     dataset = given.dataset or ("cifar10@500" if given.small else "cifar10")
-    what = ["--dataset", dataset, "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar"]
+    what = ["--dataset", dataset, "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar", "--out", folder]
+    what += ["--backbone", given.backbone] if given.backbone else []
     what += ["--epochs", str(given.epochs or 1)] if given.epochs or given.small else []
     what += ["--data-root", given.data_root] if given.data_root else []
-    with tempfile.TemporaryDirectory() as out:  # over finished runs it would time nothing
-        seconds, text = timed(*SUITE, "run", *what, "--out", out, "--json")
-    rows = pd.DataFrame(json.loads(text))
-    clean = rows[(rows.method == "ce") & (rows.noise_rate == 0)]["acc_last"]
-    samples = float((rows.train_seconds * rows.images_per_second).sum())
+    seconds, _ = timed(*SUITE, "run", *what, minutes=given.minutes, fine=(0, 1, 143))
+    rows = pd.DataFrame(json.loads(timed(*SUITE, "table", folder, "--json")[1]))
+    ended = rows[rows.status == "finished"]
+    clean = ended[(ended.method == "ce") & (ended.noise_rate == 0)]["acc_last"]
+    samples = float((ended.train_seconds * ended.images_per_second).sum())
     yield {
-        "runs": len(rows),
+        "runs that have ended": f"{len(ended)} of 48",
         "seconds": round(seconds, 1),
         "images/s, all runs together": round(samples / seconds),
         "ce at 0 %": f"{clean.mean():.2f} ± {clean.std():.2f}",
@@ -258,9 +246,12 @@ def table(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def gpu(given: argparse.Namespace) -> Iterator[Row]:
-    """What only a GPU can show, in under ten minutes of one."""
-    yield from steps(given)
-    yield from table(given)
+    """What only a GPU can show; what fails keeps nothing from being measured."""
+    for part in (steps, table):
+        try:
+            yield from part(given)
+        except SystemExit as failure:
+            yield {"setting": part.__name__, "error": str(failure)}
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
@@ -276,13 +267,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="gpu, table, steps and dask at a size for a CPU")
+    parser.add_argument("--backbone", help="of table")
+    parser.add_argument("--minutes", type=float, help="after which table ends with what it has")
     parser.add_argument("--data-root")
     parser.add_argument("--out", default="results/bench")
     given = parser.parse_args()
     device = resolve_device("cpu" if given.part in ("splits", "memory", "dask") else "auto")
     machine = environment(device.type, 1)
-    hardware = machine["device"] if device.type == "cuda" else machine["processor"]
-    name = file_name({**machine, "device": device.type, "hardware": hardware, "precision": resolve_precision("auto", device)})
+    name = file_name(
+        {**machine, "device": device.type, "hardware": hardware(machine), "precision": resolve_precision("auto", device)}
+    )
     Path(given.out).mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for row in PARTS[given.part](given):  # kept as they come, for a machine that is lent for ten minutes

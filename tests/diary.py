@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.bench import measure, peak
+from benchmark.bench import measure, peak, run
 from benchmark.bench.setting import Setting
 from benchmark.contract import Method, Paper, Prediction
 from benchmark.train import training_set
@@ -63,6 +63,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "ROUNDS", 1)
     monkeypatch.setattr(measure, "BLOCK", 0.0)
     monkeypatch.setattr(training_set, "evaluation_batch", lambda *_: 8)
-    monkeypatch.setattr(peak, "SMALLEST", 64)
-    monkeypatch.setattr(peak, "LARGEST", 64)
+    monkeypatch.setattr(peak, "SIDES", (64,))
     monkeypatch.setattr(peak, "LONG_ENOUGH", 1e-4)
+    monkeypatch.setattr(peak, "COPIED", 2**16)
+    monkeypatch.setattr(run, "memory_of_its_own", lambda *_: 2**20)

@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 
-from ..sweep.machine import peak_memory, reset_peak_memory
 from .loops import Bare, Harness
-from .peak import Peak, step_flop
+from .peak import Cost, Peak, step_cost
 from .released import Released
 from .setting import Setting
 
@@ -30,12 +28,12 @@ class Bench:
     """A setting with its loops, ready to be measured."""
 
     def __init__(self, setting: Setting):
-        self.harness, self.peak_memory = _fitted(setting)
+        self.harness = _fitted(setting)
         self.bare = Bare(self.harness)
-        self.flop = step_flop(self.bare)
+        self.cost = step_cost(self.bare)
 
     def blocks(self, peak: Peak, first: Bench | None, released: bool) -> dict[str, Callable[[], float]]:
-        """What a round is made of; all are seconds, but for the peak, which is a speed."""
+        """What a round is made of; all are seconds, but for `peak` and `copy`, which are speeds."""
         harness, bare = self.harness, self.bare
         # Beside `step`, and never after `released`, which leaves memory in another state.
         found: dict[str, Callable[[], float]] = {} if first is None else {"first": first.harness.step}
@@ -47,30 +45,29 @@ class Bench:
             "augmented": lambda: harness.reading(augmented=True),
             "plain": lambda: harness.reading(augmented=False),
             "peak": peak.gflops,
+            "copy": peak.gigabytes,
         }
         if released:
             found["released"] = Released(harness).step
         return found
 
 
-def _fitted(setting: Setting) -> tuple[Harness, int]:
-    """A harness that has begun, whose epoch lasts about a block, and the bytes that it took."""
-    harness, taken = _begun(setting, FEWEST)
+def _fitted(setting: Setting) -> Harness:
+    """A harness that has begun, whose epoch lasts about a block."""
+    harness = begun(setting)
     steps = max(FEWEST, min(MOST, round(BLOCK / harness.step())))
-    if steps > FEWEST:
-        del harness
-        gc.collect()  # a training and its method hold each other; it would count as memory of the next
-        harness, taken = _begun(setting, steps)
-    return harness, taken
+    if steps == FEWEST:
+        return harness
+    del harness
+    gc.collect()  # a training and its method hold each other, and would live on beside the next
+    return begun(setting, steps)
 
 
-def _begun(setting: Setting, steps: int) -> tuple[Harness, int]:
-    device = setting.device
-    held = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-    reset_peak_memory(device)
+def begun(setting: Setting, steps: int = FEWEST) -> Harness:
+    """A harness that has trained its first epochs."""
     harness = Harness(setting, steps)
     harness.begin()
-    return harness, peak_memory(device) - held
+    return harness
 
 
 def in_rounds(blocks: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, list[float]]:
@@ -87,46 +84,38 @@ def in_rounds(blocks: Mapping[str, Callable[[], float]], seconds: float) -> dict
     return found
 
 
-def figures(found: Mapping[str, Sequence[float]], batch_size: int, flop: int) -> Figures:
-    """What the rounds tell; ratios are medians over rounds of what was measured in the same round.
+def figures(found: Mapping[str, Sequence[float]], batch_size: int, cost: Cost) -> Figures:
+    """What the rounds tell; ratios are medians over rounds of what was measured in the same round, with their spread.
 
     `step` and `bare` are one pair a round, under the same load. With r the median of their ratios and m that of their
     geometric means, step = m * sqrt(r) and bare = m / sqrt(r): both times of the median round, whose ratio is r.
     """
     of = {name: np.asarray(values) for name, values in found.items()}
-    ratios = of["step"] / of["bare"]
-    overhead, pace = float(np.median(ratios)), float(np.median(np.sqrt(of["step"] * of["bare"])))
+    overhead, pace = np.median(of["step"] / of["bare"]), np.median(np.sqrt(of["step"] * of["bare"]))
     step, bare = pace * math.sqrt(overhead), pace / math.sqrt(overhead)
-    achieved, peak = 1e-9 * flop / step, float(np.median(of["peak"]))
-    low, high = np.percentile(ratios, [10, 90])
-    beside = of["step"] / of.get("first", of["step"])
-    beside_low, beside_high = np.percentile(beside, [10, 90])
-    made: Figures = {
+    least = [cost.seconds(*now) for now in zip(of["peak"], of["copy"], strict=True)]
+    made = {
         "images_per_second": batch_size / step,
         "step_ms": 1000 * step,
         "bare_step_ms": 1000 * bare,
-        "overhead": overhead,
-        "overhead_low": float(low),
-        "overhead_high": float(high),
-        "rounds": len(ratios),
-        "relative_step": float(np.median(beside)),
-        "relative_step_low": float(beside_low),
-        "relative_step_high": float(beside_high),
-        "evaluation_overhead": float(np.median(of["evaluation"] / of["bare_evaluation"])),
-        "input_share": float(np.median(of["augmented"] / of["step"])),
-        "augmentation_share": float(np.median((of["augmented"] - of["plain"]) / of["step"])),
-        "step_gflop": 1e-9 * flop,
-        "achieved_gflops": achieved,
-        "peak_gflops": peak,
-        "peak_share": achieved / peak,
+        "rounds": len(of["step"]),
+        "step_gflop": 1e-9 * cost.flop,
+        "step_gb": 1e-9 * cost.moved,
+        "peak_gflops": np.median(of["peak"]),
+        "copy_gbps": np.median(of["copy"]),
+    }
+    ratios = {
+        "overhead": of["step"] / of["bare"],
+        "relative_step": of["step"] / of.get("first", of["step"]),
+        "evaluation_overhead": of["evaluation"] / of["bare_evaluation"],
+        "input_share": of["augmented"] / of["step"],
+        "augmentation_share": (of["augmented"] - of["plain"]) / of["step"],
+        "peak_share": 1e-9 * cost.flop / of["step"] / of["peak"],
+        "ceiling_share": np.asarray(least) / of["step"],
     }
     if "released" in of:
-        speedup = of["released"] / of["step"]
-        low, high = np.percentile(speedup, [10, 90])
-        made |= {
-            "released_images_per_second": batch_size / float(np.median(of["released"])),
-            "speedup": float(np.median(speedup)),
-            "speedup_low": float(low),
-            "speedup_high": float(high),
-        }
-    return made
+        made["released_images_per_second"] = batch_size / np.median(of["released"])
+        ratios["speedup"] = of["released"] / of["step"]
+    for name, ratio in ratios.items():
+        made[f"{name}_low"], made[name], made[f"{name}_high"] = np.percentile(ratio, [10, 50, 90])
+    return {name: float(figure) for name, figure in made.items()}

@@ -1,10 +1,16 @@
-"""What a step costs in operations, and how many of them the device can do."""
+"""What a step costs in operations and in bytes, and how many of each the device can do: the two ceilings of its speed."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_backward_flop_count, sdpa_flop_count
 
 from .clock import seconds
@@ -12,10 +18,12 @@ from .loops import Bare
 
 Shape = tuple[int, ...]
 
-SMALLEST, LARGEST = 1024, 8192
-"""Sides of the matrices that are tried; each is twice the one before."""
+SIDES = (1024, 1536, 2048, 3072, 4096, 6144, 8192)
+"""Of the matrices that are tried: powers of two alone would lie badly in caches."""
 LONG_ENOUGH = 0.1
 """Seconds: a product that takes longer is the last size tried, and shorter ones are repeated to last as long."""
+COPIED = 2**28
+"""Bytes that are copied to measure how many a second come and go: more than caches hold."""
 
 
 def _forward(q: Shape, k: Shape, v: Shape, *_: object, **__: object) -> int:
@@ -42,44 +50,112 @@ _OWN_COUNTS = {
 """What torch's counter does not know (attention as it is computed on the CPU) or gets wrong: operations by shapes."""
 
 
-def step_flop(bare: Bare) -> int:
-    """Floating-point operations of one step's forward and backward: of its matrix products and convolutions.
+@dataclass(frozen=True)
+class Cost:
+    """What a step's forward and backward take, operation by operation."""
 
-    A multiplication and an addition are two, as in the peak's product.
-    """
-    with FlopCounterMode(display=False, custom_mapping=_OWN_COUNTS) as counter:
+    kernels: Sequence[tuple[int, int]]
+    """Floating-point operations of matrix products and convolutions, in which a multiplication and an addition are two, as in
+    the peak's product; and the bytes of all tensors that are read and written, each once."""
+
+    @property
+    def flop(self) -> int:
+        """Operations of all together."""
+        return sum(flop for flop, _ in self.kernels)
+
+    @property
+    def moved(self) -> int:
+        """Bytes of all together."""
+        return sum(moved for _, moved in self.kernels)
+
+    def seconds(self, gflops: float, gigabytes: float) -> float:
+        """The least that it can take, one operation after the other, with 10^9 operations and bytes a second.
+
+        Caches, from which small tensors come faster, and fused operations can do better.
+        """
+        return 1e-9 * sum(max(flop / gflops, moved / gigabytes) for flop, moved in self.kernels)
+
+
+class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes what each operation costs; `operations` counts within it."""
+
+    def __init__(self, operations: FlopCounterMode):
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations, self.noted = operations, list[tuple[int, int]]()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        before = self.operations.get_total_flops()
+        found = func(*args, **(kwargs or {}))
+        flop = self.operations.get_total_flops() - before
+        given = {id(t): t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}.values()
+        made = [t for t in tree_leaves(found) if isinstance(t, Tensor)]
+        self.noted.append((flop, 0 if _is_free(func, given, made) else sum(map(_bytes, (*given, *made)))))
+        return found
+
+
+def _is_free(func: Any, given: Any, made: Sequence[Tensor]) -> bool:
+    """Whether no byte moves: a view of what is there, or memory that nothing is written to."""
+    if func._schema.is_mutable:
+        return False
+    if "empty" in func._schema.name:
+        return True
+    stored = {t.untyped_storage().data_ptr() for t in given}
+    return bool(made) and all(t.untyped_storage().data_ptr() in stored for t in made)
+
+
+def _bytes(tensor: Tensor) -> int:
+    """An expanded tensor's are those that it has, not those that it shows."""
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+
+
+def step_cost(bare: Bare) -> Cost:
+    """What one step's forward and backward cost."""
+    with FlopCounterMode(display=False, custom_mapping=_OWN_COUNTS) as operations, _Kernels(operations) as kernels:
         bare.gradients()
     bare.method.zero_grad(set_to_none=True)
-    return int(counter.get_total_flops())
+    return Cost(kernels.noted)
 
 
 class Peak:
-    """The product of two square matrices in a run's precision, of the size at which this device does the most in a second."""
+    """What the device can do: the product of two square matrices in a run's precision, and a copy.
+
+    The product is of the size with the most operations a second. Where convolutions in full precision are computed in TF32, as
+    torch lets CUDA do unasked, so is the product.
+    """
 
     def __init__(self, device: torch.device, precision: str):
         self.device = device
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._from, self._to = torch.zeros(2, COPIED, dtype=torch.uint8, device=device)
         speeds: dict[int, float] = {}
-        side = SMALLEST
-        while True:
+        for side in SIDES:
             self._take(side)
             speeds[side] = statistics.median(self.gflops() for _ in range(3))
-            if side == LARGEST or 2e-9 * side**3 / speeds[side] > LONG_ENOUGH:
+            if 2e-9 * side**3 / speeds[side] > LONG_ENOUGH:
                 break
-            side *= 2
         self._take(max(speeds, key=lambda side: speeds[side]))
 
     def _take(self, side: int) -> None:
         self.side = side
-        self._a, self._b = torch.randn(2, side, side, device=self.device).to(self._dtype)
+        self._a, self._b, self._c = torch.randn(3, side, side, device=self.device).to(self._dtype)
         self._count = 1
         once = min(seconds(self._multiply, self.device) for _ in range(2))  # the first one also warms up
         self._count = max(1, round(LONG_ENOUGH / once))
 
     def _multiply(self) -> None:
+        before = torch.get_float32_matmul_precision()
+        if self.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+            torch.set_float32_matmul_precision("high")
         for _ in range(self._count):
-            self._a @ self._b
+            torch.mm(self._a, self._b, out=self._c)
+        torch.set_float32_matmul_precision(before)
 
     def gflops(self) -> float:
         """10^9 operations a second, now."""
         return 2e-9 * self.side**3 * self._count / seconds(self._multiply, self.device)
+
+    def gigabytes(self) -> float:
+        """10^9 bytes a second, now; a copy reads and writes each once."""
+        return 2e-9 * COPIED / seconds(lambda: self._to.copy_(self._from), self.device)

@@ -12,50 +12,28 @@ from typing import Any
 from ..contract.errors import BadInput
 from ..report.formats import Table, render
 from ..store.files import read_text
+from ..sweep.machine import hardware
 from ..words import counted
 
-KEY = ("method", "backbone", "image_size", "batch_size")
+KEY = ("method", "backbone", "image_size", "batch_size", "recipe", "beside", "released")
 """What tells the rows of a file apart."""
-COLUMNS = (
-    "method",
-    "backbone",
-    "device",
-    "precision",
-    "batch_size",
-    "image_size",
-    "images_per_second",
-    "step_ms",
-    "bare_step_ms",
+RATIOS = (
     "overhead",
-    "overhead_low",
-    "overhead_high",
-    "rounds",
     "relative_step",
-    "relative_step_low",
-    "relative_step_high",
     "evaluation_overhead",
     "input_share",
     "augmentation_share",
-    "peak_memory_mb",
-    "step_gflop",
-    "achieved_gflops",
-    "peak_gflops",
     "peak_share",
-    "released_images_per_second",
+    "ceiling_share",
     "speedup",
-    "speedup_low",
-    "speedup_high",
-    "error",
-    "hardware",
-    "threads",
-    "cores",
-    "platform",
-    "suite",
-    "python",
-    "torch",
-    "timm",
-    "numpy",
-    "started",
+)
+"""Those with a spread: the 10th and 90th percentile of rounds, as `_low` and `_high`."""
+COLUMNS = (
+    *("method", "backbone", "device", "precision", "batch_size", "image_size", "recipe", "beside", "released"),
+    *("images_per_second", "step_ms", "bare_step_ms", "rounds", "peak_memory_mb"),
+    *("step_gflop", "step_gb", "peak_gflops", "copy_gbps", "released_images_per_second"),
+    *(f"{ratio}{end}" for ratio in RATIOS for end in ("", "_low", "_high")),
+    *("error", "hardware", "threads", "cores", "platform", "suite", "python", "torch", "timm", "numpy", "started"),
 )
 
 Row = dict[str, Any]
@@ -63,9 +41,8 @@ Row = dict[str, Any]
 
 def row_of(what: Mapping[str, Any], found: Mapping[str, float], machine: Mapping[str, Any], error: str | None = None) -> Row:
     """A row with all columns; what does not apply, or was not measured, is None. Figures have six digits."""
-    hardware = machine["device"] if what["device"] == "cuda" else machine["processor"]
     figures = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in found.items()}
-    known = {**machine, **what, **figures, "hardware": hardware, "error": error}
+    known = {**machine, **what, **figures, "hardware": hardware(machine), "error": error}
     return {column: known.get(column) for column in COLUMNS}
 
 
@@ -106,6 +83,7 @@ SHOWN = {
     "augmentation_share": ("augmentation", "{:.1%}"),
     "peak_memory_mb": ("memory, MB", "{:,.0f}"),
     "peak_share": ("of peak", "{:.1%}"),
+    "ceiling_share": ("of both ceilings", "{:.1%}"),
     "speedup": ("/ released", "{:.2f}"),
 }
 """Columns of the table: where they come from, what stands above them, and how they are written."""
@@ -120,12 +98,15 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         ratios = {name: _written(row, name, how) for name, (_, how) in shown.items()}
         body.append((*(str(row[name]) for name in names), *ratios.values()))
+    threads = counted(one["threads"], "thread")
     caption = (
-        f"{one['image_size']} px, batches of {one['batch_size']}, {one['precision']}; {one['hardware']}, "
-        f"{counted(one['threads'], 'thread')}, torch {one['torch']}. Ratios are medians over rounds in which all loops take "
-        "turns, with the 10th and 90th percentile. Step: an epoch of the harness, as much as falls to a batch; bare: a plain "
-        "loop over one batch; / first: over the first method's step; evaluation: over its own forward; augmentation: of a step;"
-        " of peak: operations of matrix products and convolutions, over those of a large matrix product."
+        f"{one['image_size']} px, batches of {one['batch_size']}, {one['precision']}, recipe {one['recipe']}; "
+        f"{one['hardware']}, {threads}, torch {one['torch']}. Ratios are medians over rounds in which all loops take turns, "
+        "with the 10th and 90th percentile. Step: an epoch of the harness, as much as falls to a batch; bare: a plain loop "
+        "over one batch; / first: over the first method's step; evaluation: over its own forward; augmentation: of a step; "
+        "memory: what a training takes in a process of its own; of peak: operations of matrix products and convolutions, over "
+        "those of a large matrix product; of both ceilings: what each operation needs at least, by that peak or by the bytes "
+        "that a copy moves, over the step."
     )
     titles = (*names, *(title for title, _ in shown.values()))
     made = Table(f"Speed: {one['backbone'] if not several else 'by backbone'}", titles, tuple(body), caption, (), len(names))

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
-from ..contract.errors import BadInput
+from ..contract.errors import BadInput, unknown
 from ..contract.method import Method
 from ..contract.registry import load_plugins
 from ..paths import need_writable, write_whole
-from ..spec import LARGEST_SIDE, recipe
+from ..spec import LARGEST_SIDE, RECIPES, recipe
 from ..sweep.execute import reason
-from ..sweep.machine import environment
+from ..sweep.machine import environment, peak_memory, reset_peak_memory
 from ..sweep.plan import ALL
 from ..sweep.sweep import Sweep
 from ..train.backbones import build_backbone, check_backbone, own_input
-from ..train.device import resolve_device, resolve_precision
-from .measure import Bench, figures, in_rounds
+from ..train.device import resolve_device, resolve_precision, settle
+from .measure import Bench, begun, figures, in_rounds
 from .peak import Peak
 from .results import Row, file_name, merged, read_rows, row_of
 from .setting import CHANNELS, Setting
@@ -40,6 +42,7 @@ class Wanted:
     precision: str = "auto"
     threads: int | None = None  #: None: torch's own choice
     seconds: float = 8.0  #: a row's rounds
+    recipe: str = "common"
     released: bool = False  #: whether the loop of released code is measured as well
     plugins: Sequence[str] = ()
 
@@ -71,9 +74,12 @@ def bench(wanted: Wanted, out: Path, say: Callable[[str], None] = lambda _: None
                 "backbone": setting.backbone,
                 "image_size": setting.image_size,
                 "batch_size": setting.batch_size,
+                "recipe": wanted.recipe,
+                "released": wanted.released,
             }
             if first is not None and first.harness.setting.backbone != setting.backbone:
                 first = None
+            what["beside"] = (first.harness.setting if first else setting).method.name
             row, made = _row(setting, what, peak, first, wanted)
             first = first or made
             del made  # or it would live on beside the next
@@ -87,21 +93,48 @@ def bench(wanted: Wanted, out: Path, say: Callable[[str], None] = lambda _: None
 
 def _row(setting: Setting, what: Row, peak: Peak, first: Bench | None, wanted: Wanted) -> tuple[Row, Bench | None]:
     machine = environment(setting.device.type, setting.threads)
-    gc.collect()  # a training and its method hold each other; the last row's would count as this one's memory
+    gc.collect()  # a training and its method hold each other; the last row's would live on beside this one
     try:
+        taken = memory_of_its_own(wanted, setting)
         made = Bench(setting)
         found = in_rounds(made.blocks(peak, first, wanted.released), wanted.seconds)
     except Exception as error:  # a method may raise anything; it harms no other
         return row_of(what, {}, machine, reason(error)), None
-    memory = {"peak_memory_mb": made.peak_memory / 2**20}
-    return row_of(what, memory | figures(found, setting.batch_size, made.flop), machine), made
+    memory = {"peak_memory_mb": taken / 2**20}
+    return row_of(what, memory | figures(found, setting.batch_size, made.cost), machine), made
+
+
+def memory_of_its_own(wanted: Wanted, setting: Setting) -> int:
+    """Bytes that a training takes at most in a process of its own, beyond what that held before. Raises ValueError."""
+    alone = replace(wanted, methods=[setting.method.name], backbones=[setting.backbone])
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        taken = process.submit(_memory, alone).result()
+    if isinstance(taken, str):
+        raise ValueError(taken)
+    return taken
+
+
+def _memory(alone: Wanted) -> int | str:
+    """In that process: the bytes, or why there are none."""
+    try:
+        (setting,), _ = checked(alone)
+        settle(setting.device, setting.threads)
+        gc.collect()
+        reset_peak_memory(setting.device)
+        held = peak_memory(setting.device)
+        begun(setting)
+        return peak_memory(setting.device) - held
+    except Exception as error:
+        return reason(error)
 
 
 def checked(wanted: Wanted) -> tuple[list[Setting], list[str]]:
     """The settings in order (backbone, then method), and what is left out of `all`. Raises BadInput."""
     usual = Sweep()
     side, threads = wanted.image_size, wanted.threads or torch.get_num_threads()
-    batch_size = recipe("common").batch_size if wanted.batch_size is None else wanted.batch_size
+    if wanted.recipe not in RECIPES:
+        raise unknown("recipe", wanted.recipe, RECIPES)
+    batch_size = recipe(wanted.recipe).batch_size if wanted.batch_size is None else wanted.batch_size
     _within("--image-size", side, 1, LARGEST_SIDE)
     _within("--batch-size", batch_size, 2, 1_000_000)
     _within("--threads", 1 if wanted.threads is None else wanted.threads, 1, MOST_THREADS)
@@ -121,7 +154,9 @@ def checked(wanted: Wanted) -> tuple[list[Setting], list[str]]:
         check_backbone(backbone)
         build_backbone(backbone, (CHANNELS, side, side), "fp32", own_input(backbone).side)  # refuses what does not fit
     return [
-        Setting(method, backbone, side, batch_size, device, precision, threads) for backbone in backbones for method in methods
+        Setting(method, backbone, side, batch_size, device, precision, threads, wanted.recipe)
+        for backbone in backbones
+        for method in methods
     ], left_out
 
 

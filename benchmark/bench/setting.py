@@ -22,7 +22,7 @@ NOISE_RATE = 0.2
 
 @dataclass(frozen=True)
 class Setting:
-    """A method in the setting in which it is measured; the recipe is `common`."""
+    """A method in the setting in which it is measured."""
 
     method: type[Method]
     backbone: str
@@ -31,11 +31,12 @@ class Setting:
     device: torch.device
     precision: str  #: `fp32` or `bf16`
     threads: int
+    recipe_name: str = "common"
 
     @property
     def recipe(self) -> Recipe:
-        """The common recipe, with this batch size."""
-        return recipe("common", batch_size=self.batch_size)
+        """The named one, with this batch size."""
+        return recipe(self.recipe_name, batch_size=self.batch_size)
 
     @property
     def side(self) -> int | None:

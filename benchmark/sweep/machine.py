@@ -8,6 +8,7 @@ import platform
 import re
 import sys
 import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "processor": _processor(),
+        "model": _model(),
         "instructions": torch.backends.cpu.get_cpu_capability(),  # the widest that torch computes with
         "cores": os.cpu_count(),
         "threads": threads,
@@ -49,12 +51,30 @@ def _suite() -> str | None:
         return None
 
 
+def hardware(machine: Mapping[str, Any]) -> str:
+    """What computes, by the `environment` of a run: the GPU, or the processor with its model, as its name alone says little."""
+    if machine["device"] not in ("cpu", "mps"):
+        return str(machine["device"])
+    return " ".join(filter(None, (machine["processor"], machine.get("model"))))
+
+
 def _processor() -> str:
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def _model() -> str | None:
+    """As in `family 26 model 2`; several generations of a processor may bear one name."""
+    info = _cpuinfo()
+    return f"family {info['cpu family']} model {info['model']}" if {"cpu family", "model"} <= info.keys() else None
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first core."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def reset_peak_memory(device: torch.device) -> None:

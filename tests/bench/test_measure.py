@@ -11,6 +11,7 @@ from diary import quick, setting
 from benchmark.bench import measure
 from benchmark.bench.loops import Harness
 from benchmark.bench.measure import Bench, figures, in_rounds
+from benchmark.bench.peak import Cost
 
 ROUNDS = {
     "step": [2.0, 4.4, 9.0],
@@ -20,11 +21,13 @@ ROUNDS = {
     "augmented": [0.2, 0.44, 0.9],
     "plain": [0.1, 0.22, 0.45],
     "peak": [7.0, 8.0, 9.0],
+    "copy": [1.0, 2.0, 0.5],
 }
+COST = Cost([(3 * 10**9, 10**9), (0, 10**9)])
 
 
 def test_overhead_is_the_ratio_of_the_two_times_and_the_median_of_the_rounds_ratios():
-    found = figures(ROUNDS, 64, 10**9)
+    found = figures(ROUNDS, 64, COST)
     assert found["overhead"] == pytest.approx(1.1)
     assert found["step_ms"] / found["bare_step_ms"] == pytest.approx(1.1)
     assert np.sqrt(found["step_ms"] * found["bare_step_ms"]) == pytest.approx(1000 * np.sqrt(4.4 * 4.0))
@@ -33,13 +36,14 @@ def test_overhead_is_the_ratio_of_the_two_times_and_the_median_of_the_rounds_rat
 
 
 def test_speeds_and_shares_are_of_the_same_step():
-    found = figures(ROUNDS, 64, 3 * 10**9)
+    found = figures(ROUNDS, 64, COST)
     step = found["step_ms"] / 1000
     assert found["images_per_second"] == pytest.approx(64 / step)
     assert found["step_gflop"] == 3.0
-    assert found["achieved_gflops"] == pytest.approx(3 / step)
-    assert found["peak_gflops"] == 8.0
-    assert found["peak_share"] == pytest.approx(3 / step / 8)
+    assert found["step_gb"] == 2.0
+    assert (found["peak_gflops"], found["copy_gbps"]) == (8.0, 1.0)
+    assert found["peak_share"] == pytest.approx(3 / 4.4 / 8)  # of a round
+    assert found["ceiling_share"] == pytest.approx((2.0 + 2.0) / 9.0)  # of the last: half a gigabyte a second
     assert found["evaluation_overhead"] == 1.5
     assert found["input_share"] == pytest.approx(0.1)
     assert found["augmentation_share"] == pytest.approx(0.05)
@@ -47,16 +51,25 @@ def test_speeds_and_shares_are_of_the_same_step():
 
 def test_a_machine_that_slows_down_changes_no_ratio():
     slow = np.array([1.0, 7.0, 3.0])
-    drifting = {name: np.array(values) * (1 / slow if name == "peak" else slow) for name, values in ROUNDS.items()}
-    found, drifted = figures(ROUNDS, 64, 1), figures(drifting, 64, 1)
-    for name in ("overhead", "overhead_low", "overhead_high", "evaluation_overhead", "input_share", "augmentation_share"):
+    drifting = {name: np.array(values) * (1 / slow if name in ("peak", "copy") else slow) for name, values in ROUNDS.items()}
+    found, drifted = figures(ROUNDS, 64, COST), figures(drifting, 64, COST)
+    for name in (
+        "overhead",
+        "overhead_low",
+        "overhead_high",
+        "evaluation_overhead",
+        "input_share",
+        "augmentation_share",
+        "peak_share",
+        "ceiling_share",
+    ):
         assert drifted[name] == pytest.approx(found[name])
 
 
 def test_what_a_step_is_set_beside():
-    assert figures(ROUNDS, 64, 1)["relative_step"] == 1.0
-    assert "speedup" not in figures(ROUNDS, 64, 1)
-    found = figures({**ROUNDS, "first": [1.0, 4.0, 10.0], "released": [6.0, 13.2, 18.0]}, 64, 1)
+    assert figures(ROUNDS, 64, COST)["relative_step"] == 1.0
+    assert "speedup" not in figures(ROUNDS, 64, COST)
+    found = figures({**ROUNDS, "first": [1.0, 4.0, 10.0], "released": [6.0, 13.2, 18.0]}, 64, COST)
     assert found["relative_step"] == pytest.approx(1.1)
     assert found["relative_step_low"] == pytest.approx(0.94)
     assert found["relative_step_high"] == pytest.approx(1.82)
@@ -81,7 +94,7 @@ def test_there_are_as_many_rounds_as_begin_in_time(monkeypatch):
 
 
 class NoPeak:
-    gflops = staticmethod(lambda: 1.0)
+    gflops = gigabytes = staticmethod(lambda: 1.0)
 
 
 def test_what_found_out_the_steps_is_let_go_before_the_memory_of_the_rest_is_taken(monkeypatch):

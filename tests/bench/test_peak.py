@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from benchmark.bench import peak
 from benchmark.bench.loops import Bare, Harness
-from benchmark.bench.peak import Peak, step_flop
+from benchmark.bench.peak import Cost, Peak, step_cost
 
 
 def counted(method: type[Diary], **changes: object) -> int:
     harness = Harness(setting(method, **changes), steps=2)
     harness.begin()
-    return step_flop(Bare(harness))
+    return step_cost(Bare(harness)).flop
 
 
 class Convolved(Diary):
@@ -80,14 +80,42 @@ def test_the_peak_is_of_the_fastest_size(monkeypatch):
     take = Peak._take
     monkeypatch.setattr(Peak, "_take", lambda self, side: (made.append(side), take(self, side)))
     monkeypatch.setattr(peak, "seconds", clock)
-    monkeypatch.setattr(peak, "SMALLEST", 64)
-    monkeypatch.setattr(peak, "LARGEST", 256)
+    monkeypatch.setattr(peak, "SIDES", (64, 128, 256, 512))
     monkeypatch.setattr(peak, "LONG_ENOUGH", 3.0)
+    monkeypatch.setattr(peak, "COPIED", 2**16)
     found = Peak(torch.device("cpu"), "bf16")
     assert found.side == 128
     assert made == [64, 128, 256, 128]
     spent[128] = 0.5
     assert found.gflops() == pytest.approx(2e-9 * 128**3 * 2 / 0.5)  # products of 2 s, repeated to last 3
+
+
+def cost_of(work) -> Cost:
+    class Once:
+        method = nn.Module()
+        gradients = staticmethod(work)
+
+    return step_cost(Once)
+
+
+def test_bytes_are_those_of_tensors_that_are_read_and_written_and_a_view_has_none():
+    x, w = torch.zeros(4, 8), torch.zeros(8, 16)
+    wide = torch.zeros(1, 8).expand(1000, 8)  # has 8 numbers, and shows 8,000
+    assert cost_of(lambda: x + x).moved == 4 * (32 + 32)  # x is read once
+    assert cost_of(lambda: x @ w).moved == 4 * (32 + 128 + 64)
+    assert cost_of(lambda: x.add_(1.0)).moved == 4 * (32 + 32)
+    assert cost_of(lambda: wide.sum()).moved == 4 * (8 + 1)
+    assert cost_of(lambda: x.view(32).detach()[None]).moved == 0
+    assert cost_of(lambda: torch.empty(1000)).moved == 0
+
+
+def test_the_least_time_is_that_of_the_narrower_ceiling_of_each_operation():
+    x, w = torch.zeros(4, 8), torch.zeros(8, 16)
+    cost = cost_of(lambda: (x @ w).relu())
+    product, relu = 2 * 4 * 8 * 16, 4 * (64 + 64)
+    assert cost.flop == product
+    assert cost.seconds(gflops=1e-9, gigabytes=1e-9) == pytest.approx(product + relu)
+    assert cost.seconds(gflops=1.0, gigabytes=1e-9) == pytest.approx(cost.moved)
 
 
 def test_the_peak_is_measured_in_the_precision_of_the_run(monkeypatch):

@@ -10,7 +10,10 @@ from refusal import refusal
 from benchmark.bench.results import COLUMNS, file_name, merged, read_rows, row_of, table
 
 MACHINE = {"device": "cpu", "processor": "Abacus (R) 9000 @ 3 Hz", "threads": 4, "torch": "2.9.0+cu130", "python": "3.11.7"}
-WHAT = {"device": "cpu", "precision": "bf16", "method": "ce", "backbone": "small", "image_size": 48, "batch_size": 64}
+WHAT = {
+    **{"device": "cpu", "precision": "bf16", "method": "ce", "backbone": "small", "image_size": 48, "batch_size": 64},
+    **{"recipe": "common", "beside": "ce", "released": False},
+}
 FOUND = {"images_per_second": 1234.56789, "step_ms": 51.8, "overhead": 1.04, "overhead_low": 1.01, "overhead_high": 1.07}
 
 
@@ -54,6 +57,14 @@ def test_rows_of_the_same_setting_are_replaced_in_their_places(tmp_path):
     assert rows[0]["speedup"] == ""
 
 
+@pytest.mark.parametrize("what", [{"recipe": "fast-cifar"}, {"beside": "scn"}, {"released": True}])
+def test_what_was_measured_otherwise_has_a_row_of_its_own(tmp_path, what):
+    file = tmp_path / "r.csv"
+    file.write_bytes(merged([], [row()]))
+    file.write_bytes(merged(read_rows(file), [row(**what)]))
+    assert len(read_rows(file)) == 2
+
+
 def test_a_file_of_something_else_is_not_overwritten(tmp_path):
     file = tmp_path / "r.csv"
     file.write_text("a,b\n1,2\n")
@@ -67,7 +78,7 @@ def test_the_table_shows_ratios_with_their_spread_and_why_a_method_failed():
     assert "1.040 (1.010–1.070)" in text
     assert "released" not in text  # was not measured
     assert "scn on small failed: RuntimeError: no" in text
-    assert "bf16; Abacus (R) 9000 @ 3 Hz, 4 threads, torch 2.9.0+cu130" in text
+    assert "bf16, recipe common; Abacus (R) 9000 @ 3 Hz, 4 threads, torch 2.9.0+cu130" in text
 
 
 @pytest.mark.parametrize("backbones", [("small",), ("small", "resnet18")])

@@ -24,30 +24,63 @@ def called(speed: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: str) -> N
     speed.main()
 
 
-def test_the_small_table_of_a_gpu_is_the_large_one_but_for_its_size_and_begins_afresh(
-    speed, tmp_path, monkeypatch, call, capsys
-):
-    asked = []
+@pytest.fixture
+def asked(speed, monkeypatch) -> list[list[str]]:
+    """What the suite is asked for by a `table` of which two runs ended and one failed."""
+    commands = []
 
-    def timed(*command):
-        asked.append([str(word) for word in command[len(speed.SUITE) :]])
+    def timed(*command, **_):
+        commands.append([str(word) for word in command[len(speed.SUITE) :]])
         row = {"method": "ce", "noise_rate": 0.0, "acc_last": 90.0, "train_seconds": 10.0, "images_per_second": 500.0}
-        return 20.0, json.dumps([row, row])
+        rows = [{**row, "status": status} for status in ("finished", "finished", "failed")]
+        return 20.0, json.dumps(rows if command[3] == "table" else [])
 
     monkeypatch.setattr(speed, "timed", timed)
-    for words in (("--small",), ()):
-        called(speed, monkeypatch, "table", *words, "--dataset", "faces@300", "--out", str(tmp_path / "out"))
-    small, large = asked
-    folders = {command[command.index("--out") + 1] for command in asked}
-    assert len(folders) == 2  # what is finished would be timed as if it had been run
+    return commands
+
+
+def test_the_small_table_of_a_gpu_is_the_large_one_but_for_its_size(speed, asked, tmp_path, monkeypatch, call, capsys):
+    for words, out in ((("--small",), "small"), ((), "large")):
+        called(speed, monkeypatch, "table", *words, "--dataset", "faces@300", "--out", str(tmp_path / out))
+    small, _, large, _ = asked
+    folders = {command[command.index("--out") + 1] for command in (small, large)}
     assert [word for word in small if word not in ("--epochs", "1", *folders)] == [w for w in large if w not in folders]
     capsys.readouterr()
-    plan = json.loads(call(*large, "--dry-run")[1])
+    plan = json.loads(call(*large, "--dry-run", "--json")[1])
     assert len(plan) == 48
-    (file,) = (tmp_path / "out").iterdir()
-    assert file.name.startswith("table-")
-    (row,) = pd.read_csv(file).to_dict("records")
-    assert (row["runs"], row["images/s, all runs together"]) == (2, 500)
+
+
+def test_a_table_tells_of_the_runs_that_have_ended_and_begins_afresh(speed, asked, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    called(speed, monkeypatch, "table", "--out", str(out))
+    assert asked[1] == ["table", str(out / "table-runs"), "--json"]
+    (row,) = pd.read_csv(next(out.glob("table-*.csv"))).to_dict("records")
+    assert (row["runs that have ended"], row["images/s, all runs together"]) == ("2 of 48", 500)
+    (out / "table-runs").mkdir()
+    with pytest.raises(SystemExit, match="over finished runs nothing would be timed"):
+        called(speed, monkeypatch, "table", "--out", str(out))
+
+
+def test_a_command_is_asked_to_end_when_its_time_is_over(speed):
+    heeds = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print(7, flush=True)"
+    seconds, text = speed.timed(sys.executable, "-c", f"{heeds}; time.sleep(60)", minutes=1 / 60, fine=(143,))
+    assert (text, seconds < 30) == ("7\n", True)
+    with pytest.raises(SystemExit, match="this has failed"):
+        speed.timed(sys.executable, "-c", "raise SystemExit(1)")
+
+
+def test_what_a_gpu_cannot_do_keeps_nothing_else_from_being_measured(speed, tmp_path, monkeypatch):
+    def steps(given):
+        yield {"figure": 1}
+        raise SystemExit("out of memory")
+
+    monkeypatch.setattr(speed, "steps", steps)
+    monkeypatch.setattr(speed, "table", lambda given: iter([{"figure": 2}]))
+    called(speed, monkeypatch, "gpu", "--out", str(tmp_path))
+    (file,) = tmp_path.iterdir()
+    rows = pd.read_csv(file)
+    assert rows["figure"].fillna(0).tolist() == [1, 0, 2]
+    assert rows["error"].dropna().tolist() == ["out of memory"]
 
 
 def test_what_has_been_measured_is_kept_when_the_rest_fails(speed, tmp_path, monkeypatch):
