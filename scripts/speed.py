@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -34,13 +35,15 @@ SUITE = (sys.executable, "-m", "benchmark")
 CHEAP = ("--plugin", Path(__file__).with_name("cheap.py"), "--methods", "cheap", "--dataset", "faces@300", "--epochs", "1")
 """A sweep whose runs take no time to train."""
 TEN = "ce,scn,dul,rul,rul-relabel,ce-two-head,rul-random-share,rul-equal-share,gce,mixup"
+GRACE = 60
+"""Seconds that a command has to end when it is asked to."""
 Row = dict[str, Any]
 
 
 def timed(*command: str | Path, minutes: float | None = None, fine: tuple[int, ...] = (0,)) -> tuple[float, str]:
     """Seconds of wall time and the standard output of a command that has to end well; its progress is shown.
 
-    After so many `minutes` it is asked to end; `fine` are statuses with which it ends well.
+    After so many `minutes` it is asked to end, which is no failure; `fine` are statuses with which it ends well.
     """
     started = time.perf_counter()
     with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as process:
@@ -48,7 +51,12 @@ def timed(*command: str | Path, minutes: float | None = None, fine: tuple[int, .
             text, _ = process.communicate(timeout=minutes and 60 * minutes)
         except subprocess.TimeoutExpired:
             process.terminate()
-            text, _ = process.communicate()
+            try:
+                text, _ = process.communicate(timeout=GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                text, _ = process.communicate()
+            fine = (*fine, 143, -signal.SIGTERM, -signal.SIGKILL)
     if process.returncode not in fine:
         raise SystemExit(f"this has failed: {' '.join(map(str, command))}\n{text}")
     return time.perf_counter() - started, text
@@ -214,13 +222,21 @@ def steps(given: argparse.Namespace) -> Iterator[Row]:
     }
     shown = ("method", "images_per_second", "peak_share", "ceiling_share", "overhead", "relative_step", "speedup", "error")
     for name, words in settings.items():
-        what = ("--methods", "ce,rul", *words.split(), "--out", given.out, "--json")
-        for row in json.loads(timed(*SUITE, "bench", *what, fine=(0, 1))[1]):
-            yield {"setting": name, **{column: row[column] for column in shown}}
+        try:
+            text = timed(*SUITE, "bench", "--methods", "ce,rul", *words.split(), "--out", given.out, "--json", fine=(0, 1))[1]
+            rows = json.loads(text or "[]")
+        except SystemExit as failure:
+            rows = [{"error": str(failure)}]
+        for row in rows or [{"error": "no method was measured"}]:
+            yield {"setting": name, **{column: row.get(column) for column in shown}}
+
+
+RUNS = 48
+"""Of `table`: four methods, four rates, three seeds."""
 
 
 def table(given: argparse.Namespace) -> Iterator[Row]:
-    """Forty-eight runs of the fast recipe: how long they take together, and what `ce` ends at without noise.
+    """Many runs of the fast recipe: how long they take together, and what `ce` ends at without noise.
 
     They stay where they are, and so does what has ended when the time is over.
     """
@@ -232,26 +248,24 @@ def table(given: argparse.Namespace) -> Iterator[Row]:
     what += ["--backbone", given.backbone] if given.backbone else []
     what += ["--epochs", str(given.epochs or 1)] if given.epochs or given.small else []
     what += ["--data-root", given.data_root] if given.data_root else []
-    seconds, _ = timed(*SUITE, "run", *what, minutes=given.minutes, fine=(0, 1, 143))
-    rows = pd.DataFrame(json.loads(timed(*SUITE, "table", folder, "--json")[1]))
+    seconds, _ = timed(*SUITE, "run", *what, minutes=given.minutes, fine=(0, 1))
+    columns = ("status", "method", "noise_rate", "acc_last", "train_seconds", "images_per_second")
+    rows = pd.DataFrame(json.loads(timed(*SUITE, "table", folder, "--json")[1]), columns=columns)
     ended = rows[rows.status == "finished"]
     clean = ended[(ended.method == "ce") & (ended.noise_rate == 0)]["acc_last"]
     samples = float((ended.train_seconds * ended.images_per_second).sum())
     yield {
-        "runs that have ended": f"{len(ended)} of 48",
+        "runs that have ended": f"{len(ended)} of {RUNS}",
         "seconds": round(seconds, 1),
-        "images/s, all runs together": round(samples / seconds),
+        "images/s, all runs together": round(samples / seconds) if len(ended) == RUNS else None,
         "ce at 0 %": f"{clean.mean():.2f} ± {clean.std():.2f}",
     }
 
 
 def gpu(given: argparse.Namespace) -> Iterator[Row]:
-    """What only a GPU can show; what fails keeps nothing from being measured."""
-    for part in (steps, table):
-        try:
-            yield from part(given)
-        except SystemExit as failure:
-            yield {"setting": part.__name__, "error": str(failure)}
+    """What only a GPU can show; what fails keeps nothing else from being measured."""
+    yield from steps(given)
+    yield from table(given)
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {

@@ -94,7 +94,7 @@ def figures(found: Mapping[str, Sequence[float]], batch_size: int, cost: Cost) -
     overhead, pace = np.median(of["step"] / of["bare"]), np.median(np.sqrt(of["step"] * of["bare"]))
     step, bare = pace * math.sqrt(overhead), pace / math.sqrt(overhead)
     least = [cost.seconds(*now) for now in zip(of["peak"], of["copy"], strict=True)]
-    made = {
+    made: Figures = {
         "images_per_second": batch_size / step,
         "step_ms": 1000 * step,
         "bare_step_ms": 1000 * bare,
@@ -118,4 +118,4 @@ def figures(found: Mapping[str, Sequence[float]], batch_size: int, cost: Cost) -
         ratios["speedup"] = of["released"] / of["step"]
     for name, ratio in ratios.items():
         made[f"{name}_low"], made[name], made[f"{name}_high"] = np.percentile(ratio, [10, 50, 90])
-    return {name: float(figure) for name, figure in made.items()}
+    return {name: figure if isinstance(figure, int) else float(figure) for name, figure in made.items()}

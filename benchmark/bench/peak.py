@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,20 +89,42 @@ class _Kernels(TorchDispatchMode):  # type: ignore[no-untyped-call]
         before = self.operations.get_total_flops()
         found = func(*args, **(kwargs or {}))
         flop = self.operations.get_total_flops() - before
-        given = {id(t): t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}.values()
-        made = [t for t in tree_leaves(found) if isinstance(t, Tensor)]
-        self.noted.append((flop, 0 if _is_free(func, given, made) else sum(map(_bytes, (*given, *made)))))
+        self.noted.append((flop, _moved(func, args, kwargs or {}, found)))
         return found
 
 
-def _is_free(func: Any, given: Any, made: Sequence[Tensor]) -> bool:
-    """Whether no byte moves: a view of what is there, or memory that nothing is written to."""
-    if func._schema.is_mutable:
-        return False
-    if "empty" in func._schema.name:
-        return True
-    stored = {t.untyped_storage().data_ptr() for t in given}
-    return bool(made) and all(t.untyped_storage().data_ptr() in stored for t in made)
+_WRITE_ONLY = {"zero_", "fill_", "copy_", "random_", "normal_", "uniform_", "exponential_", "bernoulli_"}
+"""Operations in place that do not ask what was there."""
+_READ_NOTHING = {"zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones", "new_full"}
+"""Operations that a tensor gives its shape alone."""
+_GATHER = {"index", "index_select", "gather", "embedding"}
+"""Operations that read as much of their first tensor as they give."""
+
+
+def _moved(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], found: Any) -> int:
+    """Bytes that an operation reads and writes; none where it gives a view, or memory that nothing is written to."""
+    name = func._schema.name.partition("::")[2]
+    read: list[Tensor] = []
+    written: list[Tensor] = []
+    for k, argument in enumerate(func._schema.arguments):
+        given = _tensors(args[k] if k < len(args) else kwargs.get(argument.name))
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            written += given
+            given = [] if argument.kwarg_only or name in _WRITE_ONLY else given
+        read += given
+    stored = {t.untyped_storage().data_ptr() for t in (*read, *written)}
+    made = [t for t in _tensors(found) if t.untyped_storage().data_ptr() not in stored]
+    if not (made or written) or "empty" in name:
+        return 0
+    if name in _READ_NOTHING:
+        read = []
+    elif name in _GATHER:
+        read = [*made, *read[1:]]
+    return sum(_bytes(t) for t in (*{id(t): t for t in read}.values(), *written, *made))
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -129,6 +151,7 @@ class Peak:
         self.device = device
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._from, self._to = torch.zeros(2, COPIED, dtype=torch.uint8, device=device)
+        self._copies = self._as_many_as_last(self._to.copy_, self._from)
         speeds: dict[int, float] = {}
         for side in SIDES:
             self._take(side)
@@ -140,22 +163,30 @@ class Peak:
     def _take(self, side: int) -> None:
         self.side = side
         self._a, self._b, self._c = torch.randn(3, side, side, device=self.device).to(self._dtype)
-        self._count = 1
-        once = min(seconds(self._multiply, self.device) for _ in range(2))  # the first one also warms up
-        self._count = max(1, round(LONG_ENOUGH / once))
+        self._products = self._as_many_as_last(self._multiply, 1)
 
-    def _multiply(self) -> None:
+    def _as_many_as_last(self, work: Callable[[Any], object], given: Any) -> int:
+        """How often it has to be done to last `LONG_ENOUGH`."""
+        once = min(seconds(lambda: work(given), self.device) for _ in range(2))  # the first one also warms up
+        return max(1, round(LONG_ENOUGH / once))
+
+    def _multiply(self, times: int) -> None:
         before = torch.get_float32_matmul_precision()
         if self.device.type == "cuda" and torch.backends.cudnn.allow_tf32:
             torch.set_float32_matmul_precision("high")
-        for _ in range(self._count):
+        for _ in range(times):
             torch.mm(self._a, self._b, out=self._c)
         torch.set_float32_matmul_precision(before)
 
     def gflops(self) -> float:
         """10^9 operations a second, now."""
-        return 2e-9 * self.side**3 * self._count / seconds(self._multiply, self.device)
+        return 2e-9 * self.side**3 * self._products / seconds(lambda: self._multiply(self._products), self.device)
 
     def gigabytes(self) -> float:
         """10^9 bytes a second, now; a copy reads and writes each once."""
-        return 2e-9 * COPIED / seconds(lambda: self._to.copy_(self._from), self.device)
+
+        def copies() -> None:
+            for _ in range(self._copies):
+                self._to.copy_(self._from)
+
+        return 2e-9 * COPIED * self._copies / seconds(copies, self.device)

@@ -105,8 +105,8 @@ def table(rows: Sequence[Row]) -> str:
         "with the 10th and 90th percentile. Step: an epoch of the harness, as much as falls to a batch; bare: a plain loop "
         "over one batch; / first: over the first method's step; evaluation: over its own forward; augmentation: of a step; "
         "memory: what a training takes in a process of its own; of peak: operations of matrix products and convolutions, over "
-        "those of a large matrix product; of both ceilings: what each operation needs at least, by that peak or by the bytes "
-        "that a copy moves, over the step."
+        "those of a large matrix product; of both ceilings: what each operation of forward and backward needs at least, by "
+        "that peak or by the bytes that a copy moves, over the step."
     )
     titles = (*names, *(title for title, _ in shown.values()))
     made = Table(f"Speed: {one['backbone'] if not several else 'by backbone'}", titles, tuple(body), caption, (), len(names))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ from ..sweep.plan import ALL
 from ..sweep.sweep import Sweep
 from ..train.backbones import build_backbone, check_backbone, own_input
 from ..train.device import resolve_device, resolve_precision, settle
+from ..train.memory import release
 from .measure import Bench, begun, figures, in_rounds
 from .peak import Peak
 from .results import Row, file_name, merged, read_rows, row_of
@@ -37,7 +40,7 @@ class Wanted:
     methods: Sequence[str] | None = None  #: None: those of a sweep of which nothing is said
     backbones: Sequence[str] | None = None
     image_size: int = 48
-    batch_size: int | None = None  #: None: the common recipe's
+    batch_size: int | None = None  #: None: the recipe's
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None  #: None: torch's own choice
@@ -105,27 +108,47 @@ def _row(setting: Setting, what: Row, peak: Peak, first: Bench | None, wanted: W
 
 
 def memory_of_its_own(wanted: Wanted, setting: Setting) -> int:
-    """Bytes that a training takes at most in a process of its own, beyond what that held before. Raises ValueError."""
+    """Bytes that a training takes at most, beyond what was taken before. Raises BadInput where it fails.
+
+    On CUDA they are those of its tensors; elsewhere all that a process of its own takes for it.
+    """
+    if setting.device.type == "cuda":
+        release(setting.device)
+        return _taken(setting)
     alone = replace(wanted, methods=[setting.method.name], backbones=[setting.backbone])
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        taken = process.submit(_memory, alone).result()
+        taken = process.submit(_alone, alone).result()
     if isinstance(taken, str):
-        raise ValueError(taken)
+        raise BadInput(taken)
     return taken
 
 
-def _memory(alone: Wanted) -> int | str:
+def _alone(wanted: Wanted) -> int | str:
     """In that process: the bytes, or why there are none."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        (setting,), _ = checked(alone)
+        (setting,), _ = checked(wanted)
         settle(setting.device, setting.threads)
         gc.collect()
-        reset_peak_memory(setting.device)
-        held = peak_memory(setting.device)
-        begun(setting)
-        return peak_memory(setting.device) - held
+        return _taken(setting)
     except Exception as error:
         return reason(error)
+
+
+def _taken(setting: Setting) -> int:
+    device = setting.device
+    held = torch.cuda.memory_allocated(device) if device.type == "cuda" else None
+    reset_peak_memory(device)
+    held = peak_memory(device) if held is None else held
+    begun(setting)
+    return peak_memory(device) - held
+
+
+def _end_with_parent() -> None:
+    """A process of a pool waits for work for ever where its parent was killed."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def checked(wanted: Wanted) -> tuple[list[Setting], list[str]]:

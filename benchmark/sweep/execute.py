@@ -132,7 +132,7 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
 
 def _machines(before: list[Row], machine: Row) -> list[Row]:
     """What a run is trained on: the machines of its epochs so far, and this one where it, or a version on it, is another."""
-    same = before and all(before[-1].get(name) == machine[name] for name in machine.keys() - {"started"})
+    same = before and all(machine.get(name) == value for name, value in before[-1].items() if name != "started")
     return before if same else [*before, machine]
 
 

@@ -97,7 +97,7 @@ class NoPeak:
     gflops = gigabytes = staticmethod(lambda: 1.0)
 
 
-def test_what_found_out_the_steps_is_let_go_before_the_memory_of_the_rest_is_taken(monkeypatch):
+def test_what_found_out_the_steps_is_let_go_before_the_rest_begins(monkeypatch):
     made, alive = [], []
 
     def noted(self, *given):

@@ -74,7 +74,7 @@ def test_the_peak_is_of_the_fastest_size(monkeypatch):
 
     def clock(work, device):
         work()
-        return spent[made[-1]]
+        return spent[made[-1]] if made else 1.0  # before any: the copy
 
     made = []
     take = Peak._take
@@ -105,6 +105,12 @@ def test_bytes_are_those_of_tensors_that_are_read_and_written_and_a_view_has_non
     assert cost_of(lambda: x @ w).moved == 4 * (32 + 128 + 64)
     assert cost_of(lambda: x.add_(1.0)).moved == 4 * (32 + 32)
     assert cost_of(lambda: wide.sum()).moved == 4 * (8 + 1)
+    assert cost_of(lambda: x.zero_()).moved == 4 * 32
+    assert cost_of(lambda: x.copy_(x + 0)).moved == 4 * (64 + 64)
+    assert cost_of(lambda: torch.mm(x, w, out=torch.empty(4, 16))).moved == 4 * (32 + 128 + 64)
+    assert cost_of(lambda: torch.zeros_like(x)).moved == 4 * 32
+    row = torch.tensor([3])
+    assert cost_of(lambda: w.index_select(0, row)).moved == 4 * (16 + 16) + 8  # of which eight are the row's number
     assert cost_of(lambda: x.view(32).detach()[None]).moved == 0
     assert cost_of(lambda: torch.empty(1000)).moved == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import weakref
 
 import pytest
@@ -82,17 +83,59 @@ def test_the_released_loop_is_set_beside_where_it_is_asked_for(call, tmp_path):
     assert row["speedup"] == pytest.approx(row["images_per_second"] / row["released_images_per_second"], rel=1e-2)
 
 
-def test_memory_is_that_of_a_process_of_its_own(call, tmp_path, monkeypatch):
+NOTES = '''
+import os
+from pathlib import Path
+from benchmark.contract import Paper
+from benchmark.methods.ce import CrossEntropy
+
+class Notes(CrossEntropy):
+    """Notes where it is trained."""
+
+    name = "notes"
+    paper = Paper("", "", "", "")
+
+    def training_step(self, batch):
+        with (Path(__file__).parent / "pids").open("a") as file:
+            file.write(f"{os.getpid()}\\n")
+        return super().training_step(batch)
+'''
+
+
+def test_memory_is_that_of_a_training_in_a_process_of_its_own(call, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "memory_of_its_own", MEMORY)
-    small, large = (
-        json.loads(call("bench", *TINY, *words, "--methods", "ce", "--json", "--out", tmp_path)[1])[0]["peak_memory_mb"]
-        for words in ((), ("--batch-size", 64))
+    (tmp_path / "notes.py").write_text(NOTES)
+    words = (
+        "--plugin",
+        tmp_path / "notes.py",
+        "--methods",
+        "notes",
+        "--recipe",
+        "fast-cifar",
+        "--json",
+        "--out",
+        tmp_path / "o",
     )
-    assert 0 < small < 200
-    assert large > small
+    (row,) = json.loads(call("bench", *TINY, *words)[1])
+    assert 0 < row["peak_memory_mb"] < 1000
+    pids = set((tmp_path / "pids").read_text().split())
+    assert len(pids - {str(os.getpid())}) == 1
 
 
-def test_a_method_that_fails_says_so_in_its_row_and_the_others_go_on(call, tmp_path):
+def test_the_recipe_is_that_which_is_asked_for(call, tmp_path, monkeypatch):
+    seen = []
+    blocks = measure.Bench.blocks
+    monkeypatch.setattr(measure.Bench, "blocks", lambda made, *_: seen.append(made.harness.setting.recipe) or blocks(made, *_))
+    words = [word for word in TINY if word not in ("--batch-size", 8)]
+    call("bench", *words, "--methods", "ce", "--recipe", "fast-cifar", "--out", tmp_path)
+    (used,) = seen
+    assert (used.optimizer, used.batch_size) == ("sgd", 256)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_method_that_fails_says_so_in_its_row_and_the_others_go_on(call, tmp_path, monkeypatch, alone):
+    if alone:  # it fails where its memory is measured
+        monkeypatch.setattr(run, "memory_of_its_own", MEMORY)
     plugin = tmp_path / "fails.py"
     plugin.write_text(FAILS)
     words = ("bench", *TINY, "--plugin", plugin, "--methods", "fails,ce", "--out", tmp_path / "o")

@@ -51,36 +51,52 @@ def test_the_small_table_of_a_gpu_is_the_large_one_but_for_its_size(speed, asked
 
 
 def test_a_table_tells_of_the_runs_that_have_ended_and_begins_afresh(speed, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "RUNS", 2)
     out = tmp_path / "out"
     called(speed, monkeypatch, "table", "--out", str(out))
     assert asked[1] == ["table", str(out / "table-runs"), "--json"]
     (row,) = pd.read_csv(next(out.glob("table-*.csv"))).to_dict("records")
-    assert (row["runs that have ended"], row["images/s, all runs together"]) == ("2 of 48", 500)
+    assert (row["runs that have ended"], row["images/s, all runs together"]) == ("2 of 2", 500)
     (out / "table-runs").mkdir()
     with pytest.raises(SystemExit, match="over finished runs nothing would be timed"):
         called(speed, monkeypatch, "table", "--out", str(out))
 
 
-def test_a_command_is_asked_to_end_when_its_time_is_over(speed):
-    heeds = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print(7, flush=True)"
-    seconds, text = speed.timed(sys.executable, "-c", f"{heeds}; time.sleep(60)", minutes=1 / 60, fine=(143,))
+def test_a_table_of_which_nothing_has_ended_says_so(speed, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "timed", lambda *_, **__: (20.0, "[]"))
+    called(speed, monkeypatch, "table", "--out", str(tmp_path))
+    (row,) = pd.read_csv(next(tmp_path.glob("table-*.csv"))).to_dict("records")
+    assert row["runs that have ended"] == "0 of 48"
+
+
+@pytest.mark.parametrize("does", ["pass", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
+def test_a_command_whose_time_is_over_is_asked_to_end_and_then_made_to(speed, monkeypatch, does):
+    monkeypatch.setattr(speed, "GRACE", 1)
+    seconds, text = speed.timed(
+        sys.executable, "-c", f"import signal, time; {does}; print(7, flush=True); time.sleep(60)", minutes=1 / 12
+    )
     assert (text, seconds < 30) == ("7\n", True)
+
+
+def test_a_command_that_fails_has_no_time(speed):
     with pytest.raises(SystemExit, match="this has failed"):
         speed.timed(sys.executable, "-c", "raise SystemExit(1)")
 
 
-def test_what_a_gpu_cannot_do_keeps_nothing_else_from_being_measured(speed, tmp_path, monkeypatch):
-    def steps(given):
-        yield {"figure": 1}
-        raise SystemExit("out of memory")
+def test_a_setting_that_a_gpu_cannot_do_keeps_nothing_else_from_being_measured(speed, tmp_path, monkeypatch):
+    def timed(*command, **_):
+        if "cifar-resnet18" in command:
+            raise SystemExit("out of memory")
+        return 1.0, json.dumps([{"method": "rul", "peak_share": 0.5}])
 
-    monkeypatch.setattr(speed, "steps", steps)
-    monkeypatch.setattr(speed, "table", lambda given: iter([{"figure": 2}]))
+    monkeypatch.setattr(speed, "timed", timed)
+    monkeypatch.setattr(speed, "table", lambda given: iter([{"runs that have ended": "48 of 48"}]))
     called(speed, monkeypatch, "gpu", "--out", str(tmp_path))
     (file,) = tmp_path.iterdir()
     rows = pd.read_csv(file)
-    assert rows["figure"].fillna(0).tolist() == [1, 0, 2]
-    assert rows["error"].dropna().tolist() == ["out of memory"]
+    assert rows["error"].tolist()[0] == "out of memory"
+    assert rows["peak_share"].tolist()[1] == 0.5
+    assert rows["runs that have ended"].tolist()[2] == "48 of 48"
 
 
 def test_what_has_been_measured_is_kept_when_the_rest_fails(speed, tmp_path, monkeypatch):
