@@ -84,7 +84,8 @@ def _filled(found: re.Match[str], root: Path) -> str:
     (group,) = grouped(by_noise(read_results(store)), setting_of).values()
     rows, what, command = KINDS[kind](group, store, words)
     table = tabulate(rows[1:], rows[0], "pipe", disable_numparse=True)
-    sample = _sample(group, store, of_training=bool(words) and words[0] in OF_TRAINING)
+    judged = [run for run in group if kind != "claims" or noise_of(run) in (HUMAN, SYMMETRIC)]
+    sample = _sample(judged, store, of_training=bool(words) and words[0] in OF_TRAINING)
     command = command.replace("FOLDER", str(REFERENCE / folder))
     return f"{begin}\n{table}\n\n*{setting_title(group[0])}. {what}; {sample}. From `{command}`.*\n\n{end}"
 
@@ -94,10 +95,17 @@ def _sample(group: Sequence[Result], store: Store, *, of_training: bool) -> str:
     ended = [run for run in group if run.status == "finished"]
     if not ended:
         return "nothing is finished"
-    seeds = {len(cell) for cell in grouped(ended, lambda run: (*noise_of(run), *method_of(run))).values()}
+    seeds = {noise_title(of, short=True).partition(" (")[0]: _seeds(of) for of in grouped(ended, noise_of).values()}
+    told = f"seeds: {', '.join(f'{count} ({of})' for of, count in seeds.items())}" if len(set(seeds.values())) > 1 else ""
     first = store.run(ended[0].key)
     images = first.record().num_samples if of_training else len(first.outcomes()[1])
-    return f"{' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds, {images:,} images each"
+    return f"{told or f'{_seeds(ended)} seeds'}, {images:,} images each"
+
+
+def _seeds(ended: Sequence[Result]) -> str:
+    """As in `5`, or `3 to 5`."""
+    counts = [len(cell) for cell in grouped(ended, lambda run: (*noise_of(run), *method_of(run))).values()]
+    return " to ".join(map(str, sorted({min(counts), max(counts)})))
 
 
 def _by_method(group: Sequence[Result], noises: Sequence[Sequence[Result]], cell: Callable[[list[Result]], str]) -> Rows:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from ..contract.method import Batch
 from ..train.optimise import Optimiser
+from ..train.training_set import DeviceSet
 from .clock import as_in_a_run, seconds
 from .setting import Setting
 
-EVALUATION_BATCHES = 2
+EVALUATION_BATCHES = 8
 READINGS = 4
 """Batches that are read for one time of reading them."""
 
@@ -38,9 +41,16 @@ class Harness:
         self.stage = stage_of_interest(stages)
         self.first = [sum(stages[:k]) for k in range(self.stage + 1)]  # epoch of each stage that is begun
         self.epoch = self.first[-1] + max(0, stages[self.stage] - 2)
-        self.test = setting.images(EVALUATION_BATCHES * self.images.evaluation_batch)
         self._index = torch.arange(setting.batch_size, device=setting.device)
-        self._ready = [batch.images for batch in self.test.batches()]
+
+    @cached_property
+    def test(self) -> DeviceSet:
+        """Images to be predicted; they are no part of a training's memory."""
+        return self.setting.images(EVALUATION_BATCHES * self.images.evaluation_batch)
+
+    @cached_property
+    def _ready(self) -> list[Tensor]:
+        return [batch.images for batch in self.test.batches()]
 
     def begin(self) -> None:
         """Trains the first epoch of each stage, and once the one that is measured."""
@@ -63,15 +73,17 @@ class Harness:
 
     def evaluation(self) -> float:
         """Seconds in which the harness predicts a set, from stored pixels to arrays."""
+        test = self.test
         with as_in_a_run(self.setting.device, self.setting.threads):
-            return seconds(lambda: self.trainer.predict(self.test, "test"), self.setting.device)
+            return seconds(lambda: self.trainer.predict(test, "test"), self.setting.device)
 
     def bare_evaluation(self) -> float:
         """Seconds of the method's `predict` alone over the same images, in batches that are there already."""
+        ready = self._ready
 
         @torch.no_grad()
         def predict() -> None:
-            for images in self._ready:
+            for images in ready:
                 self.trainer.method.predict(images)
 
         self.trainer.method.eval()

@@ -109,15 +109,15 @@ class DeviceSet:
 
     def _erased(self, pixels: Tensor) -> Tensor:
         """One rectangle of some images (B, H, W, C) replaced by the mean colour (random erasing, Zhong et al. 2020)."""
-        B, H, W, _ = pixels.shape
+        B, H, W, C = pixels.shape
         draw = torch.rand(5, B, 1, generator=self._generator, device=self.device)
         low, high = self.augmentation.erase_area
         area = (low + (high - low) * draw[0]) * H * W
         ratio = (math.log(0.3) + (math.log(3.3) - math.log(0.3)) * draw[1]).exp()
         h, w = (area * ratio).sqrt().clamp(max=H - 1), (area / ratio).sqrt().clamp(max=W - 1)
         top, left = draw[2] * (H - h), draw[3] * (W - w)
-        y, x = torch.arange(H, device=self.device), torch.arange(W, device=self.device)
-        inside = ((y >= top) & (y < top + h))[:, :, None] & ((x >= left) & (x < left + w))[:, None, :]
-        inside &= (draw[4] < self.augmentation.erase)[:, :, None]
-        mean = (-self._offset / self._scale).round().to(torch.uint8)
-        return torch.where(inside[..., None], mean, pixels)
+        y, x = torch.arange(H, device=self.device), torch.arange(W, device=self.device).repeat_interleave(C)
+        tall = (y >= top) & (y < top + h) & (draw[4] < self.augmentation.erase)
+        inside = tall[:, :, None] & ((x >= left) & (x < left + w))[:, None, :]  # (B, H, W C): rows without a break are fast
+        mean = (-self._offset / self._scale).round().to(torch.uint8).expand(C)
+        return torch.where(inside, mean.repeat(W), pixels.view(B, H, W * C)).view(B, H, W, C)
