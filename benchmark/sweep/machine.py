@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
+CPUINFO = Path("/proc/cpuinfo")
+
 
 def environment(device: str, threads: int) -> dict[str, Any]:
     """What a result may depend on besides its spec: machine and versions; no names of hosts or users."""
@@ -71,7 +73,7 @@ def _model() -> str | None:
 def _cpuinfo() -> dict[str, str]:
     """What Linux says of the first core."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+        lines = CPUINFO.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
     except OSError:
         return {}
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
