@@ -215,20 +215,24 @@ def accuracy(given: argparse.Namespace) -> Iterator[Row]:
 
 def steps(given: argparse.Namespace) -> Iterator[Row]:
     """Images a second and the share of the peak where a GPU should be busy: ResNet-18 at 32 px, and at 224 px as released."""
-    settings = {
-        "ResNet-18, 32 px": f"--backbone cifar-resnet18 --image-size 32 --batch-size {32 if given.small else 256}",
-        "ResNet-18, 224 px": "--backbone resnet18 --released "
-        + ("--image-size 64 --batch-size 24" if given.small else "--image-size 224"),
-    }
+    sizes = (
+        {"cifar-resnet18": (32, 32), "resnet18": (64, 24)}
+        if given.small
+        else {"cifar-resnet18": (32, 256), "resnet18": (224, 64)}
+    )
     shown = ("method", "images_per_second", "peak_share", "ceiling_share", "overhead", "relative_step", "speedup", "error")
-    for name, words in settings.items():
-        try:
-            text = timed(*SUITE, "bench", "--methods", "ce,rul", *words.split(), "--out", given.out, "--json", fine=(0, 1))[1]
-            rows = json.loads(text or "[]")
-        except SystemExit as failure:
-            rows = [{"error": str(failure)}]
+    for backbone, (side, batch) in sizes.items():
+        what = f"--methods ce,rul --backbone {backbone} --image-size {side} --batch-size {batch} --json"
+        as_released = ("--released",) if backbone == "resnet18" else ()
+        with tempfile.TemporaryDirectory() as small:
+            out = small if given.small else given.out  # where full sizes are kept, small ones would be taken for them
+            try:
+                text = timed(*SUITE, "bench", *what.split(), *as_released, "--out", out, fine=(0, 1))[1]
+                rows = json.loads(text or "[]")
+            except SystemExit as failure:
+                rows = [{"error": str(failure)}]
         for row in rows or [{"error": "no method was measured"}]:
-            yield {"setting": name, **{column: row.get(column) for column in shown}}
+            yield {"setting": f"{backbone}, {side} px, batches of {batch}", **{column: row.get(column) for column in shown}}
 
 
 RUNS = 48
