@@ -201,9 +201,10 @@ def test_a_run_drawn_at_random_gives_the_recorded_accuracy(tmp_path: Path) -> No
     words = [sys.executable, *shlex.split(command)[1:], "--quiet"]
     subprocess.run(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL)
     again = Store(tmp_path / f"repeat-{run.key}").run(run.key)
-    alike = ("device", "processor", "instructions", "platform", "python", "torch", "timm", "numpy")
+    alike = ("device", "processor", "model", "instructions", "platform", "python", "torch", "timm", "numpy")
+    here = again.environment()
     now, then = (float(folder.metrics()["acc_last"]) for folder in (again, recorded))
-    if "earlier" not in environment and all(again.environment()[name] == environment.get(name) for name in alike):
+    if "earlier" not in environment and all(environment.get(name, here[name]) == here[name] for name in alike):
         assert now == then, command
         assert np.array_equal(again.outcomes()[0], recorded.outcomes()[0])
     else:
