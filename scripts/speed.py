@@ -32,8 +32,6 @@ from benchmark.sweep.machine import environment, hardware, usable_cores
 from benchmark.train.device import resolve_device, resolve_precision
 
 SUITE = (sys.executable, "-m", "benchmark")
-CHEAP = ("--plugin", Path(__file__).with_name("cheap.py"), "--methods", "cheap", "--dataset", "faces@300", "--epochs", "1")
-"""A sweep whose runs take no time to train."""
 TEN = "ce,scn,dul,rul,rul-relabel,ce-two-head,rul-random-share,rul-equal-share,gce,mixup"
 GRACE = 60
 """Seconds that a command has to end when it is asked to."""
@@ -190,7 +188,8 @@ def dask(given: argparse.Namespace) -> Iterator[Row]:
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,
     ):
-        what = [*CHEAP, "--set", "cheap.wait=1", "--noise", "20", "--seeds", "10" if given.small else "200"]
+        what = ["--plugin", Path(__file__).with_name("cheap.py"), "--methods", "cheap", "--set", "cheap.wait=1"]
+        what += ["--dataset", "faces@300", "--epochs", "1", "--noise", "20", "--seeds", "10" if given.small else "200"]
         what += ["--threads", "1", "--jobs", "2", "--quiet"]
         ways = {"local": (), "dask": ("--backend", "dask", "--scheduler", two.scheduler_address)}
         seconds = {way: timed(*SUITE, "run", *what, *how, "--out", Path(folder, way))[0] for way, how in ways.items()}
@@ -215,11 +214,7 @@ def accuracy(given: argparse.Namespace) -> Iterator[Row]:
 
 def steps(given: argparse.Namespace) -> Iterator[Row]:
     """Images a second and the share of the peak where a GPU should be busy: ResNet-18 at 32 px, and at 224 px as released."""
-    sizes = (
-        {"cifar-resnet18": (32, 32), "resnet18": (64, 24)}
-        if given.small
-        else {"cifar-resnet18": (32, 256), "resnet18": (224, 64)}
-    )
+    sizes = {"cifar-resnet18": (32, 32 if given.small else 256), "resnet18": (64, 24) if given.small else (224, 64)}
     shown = ("method", "images_per_second", "peak_share", "ceiling_share", "overhead", "relative_step", "speedup", "error")
     for backbone, (side, batch) in sizes.items():
         what = f"--methods ce,rul --backbone {backbone} --image-size {side} --batch-size {batch} --json"
@@ -284,7 +279,7 @@ def main() -> None:
     parser.add_argument("--dataset", help="instead of the part's own")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--small", action="store_true", help="gpu, table, steps and dask at a size for a CPU")
+    parser.add_argument("--small", action="store_true", help="gpu, table, steps, start and dask at a size for a CPU")
     parser.add_argument("--backbone", help="of table")
     parser.add_argument("--minutes", type=float, help="after which table ends with what it has")
     parser.add_argument("--data-root")
@@ -292,12 +287,11 @@ def main() -> None:
     given = parser.parse_args()
     device = resolve_device("cpu" if given.part in ("splits", "memory", "dask") else "auto")
     machine = environment(device.type, 1)
-    name = file_name(
-        {**machine, "device": device.type, "hardware": hardware(machine), "precision": resolve_precision("auto", device)}
-    )
+    precision = resolve_precision("auto", device)
+    name = file_name({**machine, "device": device.type, "hardware": hardware(machine), "precision": precision})
     Path(given.out).mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
-    for row in PARTS[given.part](given):  # kept as they come, for a machine that is lent for ten minutes
+    for row in PARTS[given.part](given):  # kept as they come, since the machine may be gone before all are there
         rows.append(row)
         pd.DataFrame([{**row, **machine} for row in rows]).to_csv(Path(given.out) / f"{given.part}-{name}", index=False)
     print(pd.DataFrame(rows).astype(object).fillna("").to_markdown(index=False))

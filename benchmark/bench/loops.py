@@ -73,13 +73,13 @@ class Harness:
 
     def evaluation(self) -> float:
         """Seconds in which the harness predicts a set, from stored pixels to arrays."""
-        test = self.test
+        test = self.test  # made before the clock starts
         with as_in_a_run(self.setting.device, self.setting.threads):
             return seconds(lambda: self.trainer.predict(test, "test"), self.setting.device)
 
     def bare_evaluation(self) -> float:
         """Seconds of the method's `predict` alone over the same images, in batches that are there already."""
-        ready = self._ready
+        ready = self._ready  # likewise
 
         @torch.no_grad()
         def predict() -> None:

@@ -137,9 +137,8 @@ def _alone(wanted: Wanted) -> int | str:
 
 def _taken(setting: Setting) -> int:
     device = setting.device
-    held = torch.cuda.memory_allocated(device) if device.type == "cuda" else None
     reset_peak_memory(device)
-    held = peak_memory(device) if held is None else held
+    held = peak_memory(device)  # what is taken now, of which the peak begins anew
     begun(setting)
     return peak_memory(device) - held
 
