@@ -1,4 +1,4 @@
-"""The images on the device: one uint8 tensor from which any sample is read, shifted, mirrored and normalised in one gather."""
+"""The images on the device: one uint8 tensor from which any sample is read, shifted, mirrored and normalised."""
 
 from __future__ import annotations
 
@@ -61,8 +61,10 @@ class DeviceSet:
         given = np.zeros(len(images), np.int64) if labels is None else labels
         self.labels = torch.from_numpy(given).to(device)[self._rows]
         self.device, self.augmentation, self.side, self.mean, self.std = device, augmentation, side, mean, std
-        self._scale = torch.from_numpy(1 / (255 * std)).to(device)
-        self._offset = torch.from_numpy(-mean / std).to(device)
+        _, _, W, C = self._pixels.shape
+        # for a line of pixels (W · C): a CPU has operations for many numbers in a row, and not for three
+        self._scale = torch.from_numpy(1 / (255 * std)).to(device).expand(C).repeat(W)
+        self._offset = torch.from_numpy(-mean / std).to(device).expand(C).repeat(W)
         self._generator = torch.Generator(device)
 
     def __len__(self) -> int:
@@ -85,9 +87,10 @@ class DeviceSet:
 
     def images(self, index: Tensor, *, augmented: bool = False) -> Tensor:
         """Normalised float32 images (B, C, H, W), channels last in memory, at `index` (B,)."""
-        rows = self._rows[index]
+        rows, (C, H, W) = self._rows[index], self.image_shape
         pixels = self._augmented(rows) if augmented else self._pixels.index_select(0, rows)
-        return torch.addcmul(self._offset, pixels.float(), self._scale).permute(0, 3, 1, 2)
+        values = pixels.view(-1, H, W * C).float()
+        return torch.addcmul(self._offset, values, self._scale, out=values).view(-1, H, W, C).permute(0, 3, 1, 2)
 
     def batches(self, index: Tensor | None = None, *, augmented: bool = False) -> Iterator[Batch]:
         """The samples at `index`, or all, in order, in large batches."""
@@ -96,21 +99,23 @@ class DeviceSet:
             yield Batch(self.images(part, augmented=augmented), self.labels[part], part, self)
 
     def _augmented(self, rows: Tensor) -> Tensor:
-        """uint8 (B, H, W, C): each image shifted and mirrored by index arithmetic, while it is read."""
-        _, H, W, _ = self._pixels.shape
+        """uint8 (B, H, W, C): each image's lines are read from where the shift puts them, and the columns of each line."""
+        C, H, W = self.image_shape
         B, a = len(rows), self.augmentation
         draw = torch.rand(3, B, 1, generator=self._generator, device=self.device)
         dy, dx = ((draw[:2] * (2 * a.shift + 1)).long() - a.shift).unbind()
         y = (torch.arange(H, device=self.device) + dy).clamp_(0, H - 1)
         x = (torch.arange(W, device=self.device) + dx).clamp_(0, W - 1)
         x = torch.where(draw[2] < a.flip, W - 1 - x, x)
-        pixels = self._pixels[rows[:, None, None], y[:, :, None], x[:, None, :]]
-        return self._erased(pixels) if a.erase else pixels
+        lines = self._pixels.view(-1, W * C).index_select(0, (rows[:, None] * H + y).flatten()).view(B, H, W * C)
+        columns = (x[:, :, None] * C + torch.arange(C, device=self.device)).view(B, 1, W * C)
+        pixels = lines.gather(2, columns.expand(B, H, W * C))
+        return (self._erased(pixels) if a.erase else pixels).view(B, H, W, C)
 
     def _erased(self, pixels: Tensor) -> Tensor:
-        """One rectangle of some images (B, H, W, C) replaced by the mean colour (random erasing, Zhong et al. 2020)."""
-        B, H, W, C = pixels.shape
-        draw = torch.rand(5, B, 1, generator=self._generator, device=self.device)
+        """One rectangle of some images (B, H, W · C) replaced by the mean colour (random erasing, Zhong et al. 2020)."""
+        C, H, W = self.image_shape
+        draw = torch.rand(5, len(pixels), 1, generator=self._generator, device=self.device)
         low, high = self.augmentation.erase_area
         area = (low + (high - low) * draw[0]) * H * W
         ratio = (math.log(0.3) + (math.log(3.3) - math.log(0.3)) * draw[1]).exp()
@@ -118,6 +123,7 @@ class DeviceSet:
         top, left = draw[2] * (H - h), draw[3] * (W - w)
         y, x = torch.arange(H, device=self.device), torch.arange(W, device=self.device).repeat_interleave(C)
         tall = (y >= top) & (y < top + h) & (draw[4] < self.augmentation.erase)
-        inside = tall[:, :, None] & ((x >= left) & (x < left + w))[:, None, :]  # (B, H, W C): rows without a break are fast
-        mean = (-self._offset / self._scale).round().to(torch.uint8).expand(C)
-        return torch.where(inside, mean.repeat(W), pixels.view(B, H, W * C)).view(B, H, W, C)
+        wide = (x >= left) & (x < left + w)
+        mask = (tall.to(torch.uint8) * 255)[:, :, None] & (wide.to(torch.uint8) * 255)[:, None, :]
+        mean = (-self._offset / self._scale).round().to(torch.uint8)
+        return (pixels ^ mean).bitwise_and_(mask).bitwise_xor_(pixels)  # `where`, in operations that a CPU has for many bytes
