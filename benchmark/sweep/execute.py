@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ Row = dict[str, Any]
 """Of a history; or a machine and its versions."""
 DIGEST = hashlib.sha256().digest_size
 """Bytes before a checkpoint's content."""
+SPACING = 50
+"""Epochs since the last checkpoint take that many times as long as it did: a GPU's may be as short as a checkpoint is."""
 
 
 def execute(
@@ -80,15 +83,16 @@ def _execute(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
     """From the last checkpoint, or from the beginning, to the end; after a want of memory once more, in more parts."""
     device = torch.device(job.device)
     settle(device, job.threads)
-    parts = 1
-    while parts := _attempt(job, root, folder, still_mine, parts):
+    parts: dict[int, int] = {}
+    while not _attempt(job, root, folder, still_mine, parts):
         release(device)
 
 
-def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], None], parts: int) -> int:
-    """Trains, with each batch in so many parts at least, and judges. Gives 0, or in how many the next attempt has to do it.
+def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], None], parts: dict[int, int]) -> bool:
+    """Trains and judges, and gives whether that was done; else it has put into `parts` what the next attempt has to know.
 
-    A step that does not fit into memory leaves an epoch half done, so that everything has to be built anew.
+    `parts`: from an epoch on, in how many each batch is done at least. A step that does not fit into memory leaves an epoch
+    half done, so that everything has to be built anew; epochs before it stay as they were.
     """
     ready = made_ready(job, root)
     trainer = ready.trainer
@@ -109,17 +113,22 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
     )
     if history:
         folder.save_history(history)
-    trainer.parts = max(trainer.parts, parts)
     reset_peak_memory(trainer.device)
+    saved, cost = time.monotonic(), 0.0
     while trainer.finished < trainer.epochs:
+        trainer.parts = max([trainer.parts, *(n for epoch, n in parts.items() if epoch <= trainer.finished)])
         try:
             history.append(_epoch(ready))
         except OutOfMemory as failure:
             if not failure.parts:
                 raise
-            return failure.parts
+            parts[trainer.finished] = failure.parts
+            return False
         still_mine()
-        folder.save_checkpoint(_checkpoint(trainer, history, machines))
+        if (begun := time.monotonic()) - saved >= SPACING * cost:
+            folder.save_checkpoint(_checkpoint(trainer, history, machines))
+            saved = time.monotonic()
+            cost = saved - begun
         folder.save_history(history)
     metrics = _judged(ready, history, folder, still_mine) | {"machines": len(machines)}
     content = weights_of(trainer)
@@ -127,7 +136,7 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
     still_mine()
     folder.save_model(content, record)
     folder.finish(metrics, job.inputs)  # last, because it declares the run finished
-    return 0
+    return True
 
 
 def _machines(before: list[Row], machine: Row) -> list[Row]:

@@ -6,6 +6,7 @@ import csv
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from benchmark.sweep.execute import execute, reason
 from benchmark.sweep.plan import Job
 from benchmark.sweep.run import Settings, _write_plan, plan_sweep
 from benchmark.sweep.sweep import checked_sweep
+from benchmark.train.trainer import Trainer
 
 PLUGIN = '''
 import torch
@@ -45,11 +47,11 @@ class Tight(CrossEntropy):
         return super().training_step(batch)
 
 class Later(MCDropout):
-    "Draws, and fits in parts only from the second epoch on."
+    "Draws, and fits in parts only after a third of its training."
     name = "later"
     mean_over_samples = True
     def training_step(self, batch):
-        if self.epoch >= 1:
+        if self.progress > 1 / 3:
             needs(batch, MOST)
         return super().training_step(batch)
 
@@ -92,9 +94,9 @@ def _as_before():
     torch.set_num_threads(threads)
 
 
-def planned(plugins: tuple[str, str], out: Path, *methods: str, backbone: str = "test_vit") -> list[Job]:
-    """Jobs of three epochs of three batches on a network without batch norms."""
-    given = {"dataset": "tiny@48", "noise": (20,), "epochs": 3, "batch_size": 16, "threads": 1, "precision": "fp32"}
+def planned(plugins: tuple[str, str], out: Path, *methods: str, backbone: str = "test_vit", epochs: int = 3) -> list[Job]:
+    """Jobs of some epochs of three batches on a network without batch norms."""
+    given = {"dataset": "tiny@48", "noise": (20,), "epochs": epochs, "batch_size": 16, "threads": 1, "precision": "fp32"}
     sweep = checked_sweep({**given, "methods": methods, "plugins": plugins, "backbone": backbone})
     found, _ = plan_sweep(sweep, out, Settings(jobs=1, quiet=True, device="cpu"))
     _write_plan(Store(out), found)
@@ -154,6 +156,50 @@ def test_a_killed_run_goes_on_in_as_many_parts_to_the_same_bits(
     assert execute(again, tmp_path / "killed") == "finished"
     straight, killed = run_of(job, tmp_path / "straight"), run_of(again, tmp_path / "killed")
     assert parts(straight) == parts(killed)
+    for name, array in predictions(straight).items():
+        assert array.tobytes() == predictions(killed)[name].tobytes(), name
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(0.01, [1, 2, 3, 4, 5, 6, 7, 8]), (0.1, [1, 2, 3, 8]), (60.0, [1, 2, 3])])
+def test_checkpoints_take_a_fiftieth_of_the_time_at_most_and_a_run_goes_on_from_the_last_to_the_same_bits(
+    plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, wanted: list[int]
+) -> None:
+    """By a clock on which an epoch takes a second; the first after every beginning is stored, as nobody knows what that costs.
+
+    The fourth does not fit into memory, whole or in halves, and those before it stay as they were. After nine it is killed.
+    """
+    (job,) = planned(plugins, tmp_path / "straight", "later", epochs=10)
+    (again,) = planned(plugins, tmp_path / "killed", "later", epochs=10)
+    assert execute(job, tmp_path / "straight") == "finished"
+    clock, saved, begun = [0.0], [], []
+    save, train = RunFolder.save_checkpoint, Trainer.train_epoch
+
+    def slowly(run: RunFolder, content: bytes) -> None:
+        clock[0] += seconds
+        saved.append(len(run.history_rows()) + 1)
+        save(run, content)
+
+    def epoch(trainer: Trainer) -> dict[str, float]:
+        begun.append(trainer.finished + 1)
+        row = train(trainer)
+        clock[0] += 1
+        return row
+
+    def kill() -> None:
+        if begun and begun[-1] == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmark.sweep.execute.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(RunFolder, "save_checkpoint", slowly)
+    monkeypatch.setattr(Trainer, "train_epoch", epoch)
+    with pytest.raises(KeyboardInterrupt):
+        execute(again, tmp_path / "killed", still_mine=kill)
+    assert saved == wanted
+    begun.clear()
+    assert execute(again, tmp_path / "killed") == "finished"
+    assert begun[0] == wanted[-1] + 1
+    straight, killed = run_of(job, tmp_path / "straight"), run_of(again, tmp_path / "killed")
+    assert parts(straight) == parts(killed) == [*["1"] * 3, *["4"] * 7]
     for name, array in predictions(straight).items():
         assert array.tobytes() == predictions(killed)[name].tobytes(), name
 
