@@ -35,7 +35,7 @@ Row = dict[str, Any]
 DIGEST = hashlib.sha256().digest_size
 """Bytes before a checkpoint's content."""
 SPACING = 50
-"""Epochs since the last checkpoint take that many times as long as it did: a GPU's may be as short as a checkpoint is."""
+"""That many times as long as the last checkpoint took goes by before the next: a GPU's epoch may be as short as that."""
 
 
 def execute(
@@ -114,7 +114,7 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
     if history:
         folder.save_history(history)
     reset_peak_memory(trainer.device)
-    saved, cost = time.monotonic(), 0.0
+    saved, cost, stored = time.monotonic(), 0.0, trainer.parts
     while trainer.finished < trainer.epochs:
         trainer.parts = max([trainer.parts, *(n for epoch, n in parts.items() if epoch <= trainer.finished)])
         try:
@@ -125,9 +125,10 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
             parts[trainer.finished] = failure.parts
             return False
         still_mine()
-        if (begun := time.monotonic()) - saved >= SPACING * cost:
+        begun = time.monotonic()
+        if begun - saved >= SPACING * cost or trainer.parts > stored:  # where a neighbour has gone, a batch would fit again
             folder.save_checkpoint(_checkpoint(trainer, history, machines))
-            saved = time.monotonic()
+            saved, stored = time.monotonic(), trainer.parts
             cost = saved - begun
         folder.save_history(history)
     metrics = _judged(ready, history, folder, still_mine) | {"machines": len(machines)}

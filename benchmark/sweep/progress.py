@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from statistics import fmean
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -181,10 +181,11 @@ class Progress:
                 rows = _history(self._store.run(key), self._old.get(key, self._rows[key]))
                 if rows != self._old.get(key):
                     self._old.pop(key, None)
-                    if len(rows) < len(self._rows[key]):  # it has started over
-                        self._rows[key], self._earlier[key] = (), 0
+                    known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(rows, self._rows[key], strict=False)))
+                    if known < len(self._rows[key]):  # it has gone back to its checkpoint, or started over
+                        self._earlier[key] = min(self._earlier[key], known)
                     if self._live is None:
-                        for row in rows[len(self._rows[key]) :]:
+                        for row in rows[known:]:
                             print(f"  {run_label(job)}: {row}", file=sys.stderr, flush=True)
                     self._rows[key] = rows
                 if key in self._ended:

@@ -49,7 +49,7 @@ class DeviceSet:
         augmentation: Augmentation = Augmentation(),
         side: int | None = None,
     ):
-        """Images (N, H, W, C); labels (N,), or None where nothing may be known; `rows` (M,): which of them are in this set.
+        """Images (N, H, W, C), contiguous; labels (N,), or None where nothing may be known; `rows` (M,): which of them to take.
 
         `side`: what the network brings them to, by which the size of an evaluation's batches is chosen.
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import torch
 
 from benchmark.report.write import write_tables
 from benchmark.store import RunFolder, Store
-from benchmark.sweep.execute import execute, reason
+from benchmark.sweep.execute import _checkpoint, execute, reason
 from benchmark.sweep.plan import Job
 from benchmark.sweep.run import Settings, _write_plan, plan_sweep
 from benchmark.sweep.sweep import checked_sweep
@@ -160,22 +161,27 @@ def test_a_killed_run_goes_on_in_as_many_parts_to_the_same_bits(
         assert array.tobytes() == predictions(killed)[name].tobytes(), name
 
 
-@pytest.mark.parametrize(("seconds", "wanted"), [(0.01, [1, 2, 3, 4, 5, 6, 7, 8]), (0.1, [1, 2, 3, 8]), (60.0, [1, 2, 3])])
+@pytest.mark.parametrize(("seconds", "wanted"), [(0.01, [*range(1, 11)]), (0.099, [1, 2, 3, 5, 10]), (0.101, [1, 2, 3, 5])])
 def test_checkpoints_take_a_fiftieth_of_the_time_at_most_and_a_run_goes_on_from_the_last_to_the_same_bits(
     plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, wanted: list[int]
 ) -> None:
-    """By a clock on which an epoch takes a second; the first after every beginning is stored, as nobody knows what that costs.
+    """By a clock on which an epoch takes a second. The first after every beginning is stored, as nobody knows what that takes.
 
-    The fourth does not fit into memory, whole or in halves, and those before it stay as they were. After nine it is killed.
+    The fifth does not fit into memory, whole or in halves, so that 2 and 3 are the first of new beginnings. The epochs
+    before it stay as they were, and in how many parts it fitted is stored at once. After eleven the run is killed.
     """
-    (job,) = planned(plugins, tmp_path / "straight", "later", epochs=10)
-    (again,) = planned(plugins, tmp_path / "killed", "later", epochs=10)
+    (job,) = planned(plugins, tmp_path / "straight", "later", epochs=12)
+    (again,) = planned(plugins, tmp_path / "killed", "later", epochs=12)
     assert execute(job, tmp_path / "straight") == "finished"
     clock, saved, begun = [0.0], [], []
-    save, train = RunFolder.save_checkpoint, Trainer.train_epoch
+    made, save, train = _checkpoint, RunFolder.save_checkpoint, Trainer.train_epoch
 
-    def slowly(run: RunFolder, content: bytes) -> None:
-        clock[0] += seconds
+    def packed(*state: Any) -> bytes:
+        clock[0] += seconds / 2
+        return made(*state)
+
+    def written(run: RunFolder, content: bytes) -> None:
+        clock[0] += seconds / 2
         saved.append(len(run.history_rows()) + 1)
         save(run, content)
 
@@ -186,11 +192,12 @@ def test_checkpoints_take_a_fiftieth_of_the_time_at_most_and_a_run_goes_on_from_
         return row
 
     def kill() -> None:
-        if begun and begun[-1] == 9:
+        if begun and begun[-1] == 11:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("benchmark.sweep.execute.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(RunFolder, "save_checkpoint", slowly)
+    monkeypatch.setattr("benchmark.sweep.execute._checkpoint", packed)
+    monkeypatch.setattr(RunFolder, "save_checkpoint", written)
     monkeypatch.setattr(Trainer, "train_epoch", epoch)
     with pytest.raises(KeyboardInterrupt):
         execute(again, tmp_path / "killed", still_mine=kill)
@@ -199,7 +206,7 @@ def test_checkpoints_take_a_fiftieth_of_the_time_at_most_and_a_run_goes_on_from_
     assert execute(again, tmp_path / "killed") == "finished"
     assert begun[0] == wanted[-1] + 1
     straight, killed = run_of(job, tmp_path / "straight"), run_of(again, tmp_path / "killed")
-    assert parts(straight) == parts(killed) == [*["1"] * 3, *["4"] * 7]
+    assert parts(straight) == parts(killed) == [*["1"] * 4, *["4"] * 8]
     for name, array in predictions(straight).items():
         assert array.tobytes() == predictions(killed)[name].tobytes(), name
 
@@ -209,6 +216,7 @@ def test_a_run_that_goes_on_on_another_machine_names_both_and_is_judged_on_one(
     plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     """Another machine's last bits may turn an image's class over after the last checkpoint, which was judged before."""
+    monkeypatch.setattr("benchmark.sweep.execute.SPACING", 0)
     (job,) = planned(plugins, tmp_path / "o", "roomy")
     run = run_of(job, tmp_path / "o")
 
@@ -220,8 +228,9 @@ def test_a_run_that_goes_on_on_another_machine_names_both_and_is_judged_on_one(
         execute(job, tmp_path / "o", still_mine=kill)
     first = run.environment()
     monkeypatch.setattr("benchmark.sweep.execute.environment", lambda *_: {**first, "processor": "another"})
-    if after == 3:
+    if after == 3:  # it is judged, and no more
         monkeypatch.setattr("benchmark.sweep.execute.accuracy", lambda *_: 12.5)
+        monkeypatch.delattr(Trainer, "train_epoch")
     assert execute(job, tmp_path / "o") == "finished"
     assert run.environment()["processor"] == "another"
     assert [machine["processor"] for machine in run.environment()["earlier"]] == [first["processor"]]

@@ -26,6 +26,7 @@ PLUGIN = '''
 import errno, os, re, signal, sys, time
 from pathlib import Path
 from benchmark.methods.ce import CrossEntropy
+from benchmark.sweep import execute
 
 def fails(times, error):
     """The next writes to the disk fail."""
@@ -92,6 +93,7 @@ class Full(Fault):
     "Fills the disk: there is no room for its checkpoint, though there would be for the file that says so."
     name = "full"
     def go_wrong(self):
+        execute.SPACING = 0
         fails(1, errno.ENOSPC)
 
 class ReadOnly(Fault):

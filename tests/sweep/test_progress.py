@@ -77,6 +77,23 @@ def test_the_epochs_of_a_run_are_told_once_and_those_of_an_earlier_try_are_not(t
     ]
 
 
+def test_a_run_that_goes_back_to_its_checkpoint_is_told_from_there_on_and_its_time_is_left(tmp_path, runs, monkeypatch, capsys):
+    """Ten epochs of an earlier command were done, and seven stored; the eighth and ninth are done again between two looks."""
+    clock = [0.0]
+    monkeypatch.setattr("benchmark.sweep.progress.time.monotonic", lambda: clock[0])
+    trained(runs["a"], 10)
+    progress = watched(tmp_path, "a")
+    again = runs["a"].history_rows()[:7]
+    for epochs in (2, 2, 3):
+        anew = ({**row, "epoch": 8 + k, "seconds": 1.0} for k, row in enumerate([again[0]] * epochs))
+        runs["a"].save_history([*again, *anew])
+        progress._poll()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": epoch ")[2].partition("/")[0] for line in lines] == ["8", "9", "10"]
+    clock[0] = 3.0
+    assert progress._time_left() == ", about 2 s left"
+
+
 def test_runs_that_begin_anew_are_not_running_before_they_have_begun_and_all_of_their_time_is_left(tmp_path, runs, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])

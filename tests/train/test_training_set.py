@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,36 @@ def test_erasing_takes_one_rectangle_of_the_stated_area_and_fills_it_with_the_me
     for image in gone:
         rows, columns = image.any(axis=1), image.any(axis=0)
         assert image.sum() == rows.sum() * columns.sum(), "not a rectangle"
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_views_are_read_shifted_mirrored_erased_and_normalised_as_one_would_each_by_itself(colours: int) -> None:
+    """Against plain indexing, `where` and arithmetic of a pixel, given the same random numbers."""
+    pixels, index = PIXELS[..., :colours].copy(), torch.tensor([4, 9, 0, 4, 7, 2])
+    mean, std = MEAN[:colours] + 0.001, STD[:colours]  # no colour that lies between two
+    few = DeviceSet(
+        pixels, LABELS, None, mean=mean, std=std, device=torch.device("cpu"), augmentation=Augmentation(0.5, 2, 0.7)
+    )
+    few.seed_augmentation(8)
+    generator = torch.Generator().manual_seed(8)
+    draw, erased = (torch.rand(n, 6, 1, generator=generator)[..., 0] for n in (3, 5))
+    filling = torch.from_numpy(255 * mean).round().to(torch.uint8)
+    wanted = []
+    for k, image in enumerate(torch.from_numpy(pixels)[index]):
+        y = (torch.arange(8) + int(5 * draw[0, k]) - 2).clamp(0, 7)
+        x = (torch.arange(6) + int(5 * draw[1, k]) - 2).clamp(0, 5)
+        view = image[y][:, 5 - x if draw[2, k] < 0.5 else x]
+        area, ratio = (0.02 + 0.23 * erased[0, k]) * 48, (math.log(0.3) + math.log(11) * erased[1, k]).exp()
+        h, w = (area * ratio).sqrt().clamp(max=7), (area / ratio).sqrt().clamp(max=5)
+        top, left = erased[2, k] * (8 - h), erased[3, k] * (6 - w)
+        tall, wide = ((torch.arange(n) >= at) & (torch.arange(n) < at + m) for n, at, m in ((8, top, h), (6, left, w)))
+        gone = (tall[:, None] & wide & (erased[4, k] < 0.7))[..., None]
+        wanted.append(torch.where(gone, filling, view).float() / 255)
+    found = few.images(index, augmented=True)
+    assert found.shape == (6, colours, 8, 6)
+    torch.testing.assert_close(
+        found.permute(0, 2, 3, 1), (torch.stack(wanted) - torch.from_numpy(mean)) / torch.from_numpy(std)
+    )
 
 
 def test_the_stream_of_views_is_the_seeds():
