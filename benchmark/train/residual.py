@@ -89,9 +89,44 @@ def small(image_shape: ImageShape, widths: tuple[int, ...] = (24, 48, 96, 192)) 
     return net
 
 
+class Residual(nn.Module):
+    """What layers make of a map, added to it."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)  # type: ignore[no-any-return]
+
+
+class ResNet9(nn.Module):
+    """Eight convolutions, each with a norm and an activation, three poolings and two shortcuts: to be trained in few epochs."""
+
+    def __init__(self, image_shape: ImageShape):
+        super().__init__()
+
+        def layer(width_in: int, width: int) -> nn.Sequential:
+            return nn.Sequential(_conv3(width_in, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+
+        def halved(width_in: int, width: int) -> nn.Sequential:
+            return nn.Sequential(*layer(width_in, width), nn.MaxPool2d(2))
+
+        self.stem = layer(image_shape[0], 64)
+        self.stages = nn.Sequential(
+            nn.Sequential(halved(64, 128), Residual(layer(128, 128), layer(128, 128))),
+            halved(128, 256),
+            nn.Sequential(halved(256, 512), Residual(layer(512, 512), layer(512, 512))),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.stages(self.stem(images))  # type: ignore[no-any-return]
+
+
 _IMAGENET = (64, 128, 256, 512)
 
-FOR_32_PX: Mapping[str, Callable[[ImageShape], ResNet]] = {
+FOR_32_PX: Mapping[str, Callable[[ImageShape], ResNet | ResNet9]] = {
+    "cifar-resnet9": ResNet9,
     "cifar-resnet18": partial(ResNet, block=Block, stem=64, widths=_IMAGENET, blocks=(2, 2, 2, 2)),
     "cifar-resnet34": partial(ResNet, block=Block, stem=64, widths=_IMAGENET, blocks=(3, 4, 6, 3)),
     "preact-resnet18": partial(
@@ -103,6 +138,8 @@ FOR_32_PX: Mapping[str, Callable[[ImageShape], ResNet]] = {
 }
 """The papers' networks on CIFAR, by the names of `--backbone`; convolutions begin as torch begins them.
 
+ResNet-9 is David Page's (How to Train Your ResNet, 2018), but for what follows its last map, which is averaged here: there its
+largest values are taken, and the classifier's outputs divided by eight.
 ResNet-18 and -34 are as in ELR's code (github.com/shengliu66/ELR). PreAct ResNet-18 is as in DivideMix's
 (github.com/LiJunnan1992/DivideMix), which differs from He et al.: a norm after the stem and none at the end, and every
 shortcut starts after an activation. The wide one is as in Zagoruyko and Komodakis 2016, without dropout.

@@ -6,6 +6,8 @@ import copy
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from benchmark.contract import BadInput
 from benchmark.train.backbones import build_backbone, check_backbone, own_input, torchvision_backbones
@@ -24,6 +26,7 @@ from benchmark.train.residual import FOR_32_PX, PreActBlock
         ("swin_tiny_patch4_window7_224", (3, 56, 56), (768, 2, 2)),
         ("convnext_atto", (1, 64, 64), (320, 2, 2)),
         ("dlib-resnet29", (1, 150, 150), (256, 2, 2)),
+        ("cifar-resnet9", (3, 32, 32), (512, 4, 4)),
         ("cifar-resnet18", (3, 32, 32), (512, 4, 4)),
         ("preact-resnet18", (1, 32, 32), (512, 4, 4)),
         ("torchvision/mobilenet_v2", (1, 64, 64), (1280, 2, 2)),
@@ -41,6 +44,7 @@ def test_every_backbone_gives_a_feature_map(name, shape, feature_shape):
 @pytest.mark.parametrize(
     ("name", "parameters", "widest"),
     [  # counted in the released codes' networks without their last layer, and for the wide one its 36.5 M of the paper
+        ("cifar-resnet9", 6_568_000, 512),
         ("cifar-resnet18", 11_168_832, 512),
         ("cifar-resnet34", 21_276_992, 512),
         ("preact-resnet18", 11_166_144, 512),
@@ -52,6 +56,25 @@ def test_the_papers_networks_for_small_images_are_of_their_size(name, parameters
         net = FOR_32_PX[name]((3, 32, 32))
     assert sum(p.numel() for p in net.parameters()) == parameters
     assert net(torch.empty(2, 3, 32, 32, device="meta")).shape == (2, widest, *((8, 8) if name == "wrn-28-10" else (4, 4)))
+
+
+def test_resnet9_is_its_layers_one_after_the_other():
+    """Written out: a norm and an activation after each convolution, three poolings, two shortcuts around two layers."""
+    net = FOR_32_PX["cifar-resnet9"]((3, 32, 32)).eval()
+    layers = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.BatchNorm2d)]
+    convolutions, norms = layers[::2], layers[1::2]
+
+    def layer(x: torch.Tensor, k: int) -> torch.Tensor:
+        return norms[k](convolutions[k](x)).relu()
+
+    images = torch.randn(2, 3, 32, 32)
+    x = F.max_pool2d(layer(layer(images, 0), 1), 2)
+    x = x + layer(layer(x, 2), 3)
+    x = F.max_pool2d(layer(x, 4), 2)
+    x = F.max_pool2d(layer(x, 5), 2)
+    x = x + layer(layer(x, 6), 7)
+    assert [c.out_channels for c in convolutions] == [64, 128, 128, 128, 256, 512, 512, 512]
+    torch.testing.assert_close(net(images), x)
 
 
 def test_shortcuts_start_after_an_activation_where_dividemixs_do():
