@@ -97,7 +97,7 @@ RECIPES["cifar"] = replace(
 RECIPES["fast-cifar"] = replace(
     RECIPES["cifar"], name="fast-cifar", epochs=16, batch_size=256, lr=0.2, schedule="one-cycle", warmup=0.25
 )
-"""The same in 16 epochs, for the small network."""
+"""The same in 16 epochs, for `small` and `cifar-resnet9`."""
 RECIPES["expressions"] = replace(
     RECIPES["common"],
     name="expressions",
