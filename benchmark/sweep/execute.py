@@ -126,7 +126,7 @@ def _attempt(job: Job, root: Path, folder: RunFolder, still_mine: Callable[[], N
             return False
         still_mine()
         begun = time.monotonic()
-        if begun - saved >= SPACING * cost or trainer.parts > stored:  # where a neighbour has gone, a batch would fit again
+        if begun - saved >= SPACING * cost or trainer.parts > stored:  # or a later try may need fewer, and end with other bits
             folder.save_checkpoint(_checkpoint(trainer, history, machines))
             saved, stored = time.monotonic(), trainer.parts
             cost = saved - begun

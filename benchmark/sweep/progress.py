@@ -182,8 +182,7 @@ class Progress:
                 if rows != self._old.get(key):
                     self._old.pop(key, None)
                     known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(rows, self._rows[key], strict=False)))
-                    if known < len(self._rows[key]):  # it has gone back to its checkpoint, or started over
-                        self._earlier[key] = min(self._earlier[key], known)
+                    self._earlier[key] = min(self._earlier[key], known)  # it may have gone back to its checkpoint
                     if self._live is None:
                         for row in rows[known:]:
                             print(f"  {run_label(job)}: {row}", file=sys.stderr, flush=True)
