@@ -61,7 +61,7 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
         from distributed.comm.registry import get_backend
     except ImportError:
         raise BadInput("--backend dask: Dask is not installed; pip install 'noisy-label-benchmark[dask]'") from None
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a scheduler that is lost is told in one line below
+    _hush()
     if address is None:
         with (
             LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
@@ -79,6 +79,18 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
         raise BadInput(f"--scheduler {address}: there is no answer ({told(error)})") from None
     with client:
         yield client
+
+
+def _hush() -> None:
+    """A scheduler that is lost is told in one line (in `_pool`), without what Dask logs, or its loop where an answer broke off."""
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    logging.getLogger("tornado.application").addFilter(_no_lost_connection)
+
+
+def _no_lost_connection(record: logging.LogRecord) -> bool:
+    from distributed.comm import CommClosedError
+
+    return not (record.exc_info and isinstance(record.exc_info[1], CommClosedError))
 
 
 def _asked(client: Any, function: Any, *arguments: Any) -> dict[str, Any]:

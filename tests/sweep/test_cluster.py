@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import subprocess
@@ -107,6 +108,24 @@ def test_a_scheduler_that_dies_is_told_in_one_line_and_what_is_done_is_kept(tiny
     assert what.startswith("the cluster's scheduler is not there any more; ")
     assert command_that_goes_on.startswith("python -m benchmark run")
     assert 1 <= len(pd.read_csv(out / "results.csv")) <= len(finished(out)) < 12, "a worker ends the run that it is at"
+
+
+def test_of_a_loop_s_errors_only_those_of_lost_connections_are_hushed(caplog: pytest.LogCaptureFixture) -> None:
+    from distributed.comm import CommClosedError
+    from tornado.ioloop import IOLoop
+
+    cluster._hush()
+
+    async def fails(error: Exception) -> None:
+        raise error
+
+    async def lives() -> None:
+        for error in (CommClosedError("an answer broke off"), ValueError("something else")):
+            IOLoop.current().add_callback(fails, error)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(lives())
+    assert [record.exc_info and str(record.exc_info[1]) for record in caplog.records] == ["something else"]
 
 
 def swept(plugin: Path, out: Path, settings: Settings = DASK, methods: tuple[str, ...] = ("ce", "scn")):
