@@ -82,7 +82,7 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
 
 
 def _hush() -> None:
-    """A scheduler that is lost is told in one line (in `_pool`), without what Dask logs, or its loop where an answer broke off."""
+    """A scheduler that is lost is told in one line, by `_pool`, and not by Dask, or by its loop where an answer broke off."""
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     logging.getLogger("tornado.application").addFilter(_no_lost_connection)
 
