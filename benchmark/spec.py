@@ -95,9 +95,9 @@ RECIPES["cifar"] = replace(
 )
 """What papers on CIFAR have in common, for their networks (`cifar-resnet18`): four pixels of shift, SGD, half a cosine."""
 RECIPES["fast-cifar"] = replace(
-    RECIPES["cifar"], name="fast-cifar", epochs=16, batch_size=256, lr=0.2, schedule="one-cycle", warmup=0.25
+    RECIPES["cifar"], name="fast-cifar", epochs=20, batch_size=256, lr=0.2, schedule="one-cycle", warmup=0.25, erase=0.5
 )
-"""The same in 16 epochs, for `small` and `cifar-resnet9`."""
+"""The same in a third of the epochs, with larger batches and erasing, for `cifar-resnet9` and `small`."""
 RECIPES["expressions"] = replace(
     RECIPES["common"],
     name="expressions",

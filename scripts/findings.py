@@ -8,15 +8,19 @@ A table stands between `<!-- KIND FOLDER ARGUMENTS: scripts/findings.py -->` and
 from __future__ import annotations
 
 import re
+import shlex
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from claims import HUMAN, SYMMETRIC, claims
 from tabulate import tabulate
 
-from benchmark.report.comparison import LEVEL, Pairs, against
-from benchmark.report.evidence import StoredEvidence
+from benchmark.contract import BadInput
+from benchmark.report.comparison import LEAST_SEEDS, LEVEL, Pairs, against
+from benchmark.report.evidence import UNKNOWN, StoredEvidence
 from benchmark.report.grouping import (
     by_noise,
     grouped,
@@ -29,7 +33,7 @@ from benchmark.report.grouping import (
     values_of,
 )
 from benchmark.report.results import Result, read_results
-from benchmark.score.statistics import t_interval
+from benchmark.score.statistics import paired_difference, t_interval
 from benchmark.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,27 +49,7 @@ TABLE = "python -m benchmark table FOLDER"
 HERE = "python scripts/findings.py"
 """For what no command of the suite says by itself."""
 
-OWN = "msp_auroc"
-"""What claim 4 holds the claimant against: another score of its own runs."""
-HUMAN, SYMMETRIC = ("human", None), ("symmetric", 0.2)
-CLAIMS: dict[str, tuple[str, tuple[str, ...], tuple[tuple[str, float | None], ...]]] = {
-    "1. it beats `ce`, SCN and DUL under label noise": ("acc_last", ("ce", "scn", "dul"), (HUMAN, SYMMETRIC)),
-    "2. what helps is the relative uncertainty": (
-        "acc_last",
-        ("ce-two-head", "rul-random-share", "rul-equal-share"),
-        (HUMAN, SYMMETRIC),
-    ),
-    "3. its uncertainty finds wrong labels better than theirs": ("noise_unc_auroc", ("ce", "scn", "dul"), (HUMAN, SYMMETRIC)),
-    "4. its uncertainty finds its own mistakes better than its probabilities": (
-        "error_auroc",
-        (OWN,),
-        (HUMAN, SYMMETRIC),
-    ),
-    "5. its uncertainty finds ambiguous faces better than theirs": ("vote_spearman", ("ce", "scn", "dul"), (HUMAN,)),
-    "7. relabelling is vital for it under noise": ("acc_last", ("rul-relabel",), (HUMAN, SYMMETRIC)),
-}
-"""Of docs/protocol.md, which says what decides: the measure, what `rul` is held against, and the noises."""
-CLAIMANT = "rul"
+CLEAN = ("symmetric", 0.0)
 
 
 def pages(root: Path = ROOT) -> dict[Path, str]:
@@ -84,10 +68,21 @@ def _filled(found: re.Match[str], root: Path) -> str:
     (group,) = grouped(by_noise(read_results(store)), setting_of).values()
     rows, what, command = KINDS[kind](group, store, words)
     table = tabulate(rows[1:], rows[0], "pipe", disable_numparse=True)
-    judged = [run for run in group if kind != "claims" or noise_of(run) in (HUMAN, SYMMETRIC)]
-    sample = _sample(judged, store, of_training=bool(words) and words[0] in OF_TRAINING)
+    sample = _sample(_shown(kind, group, words), store, of_training=bool(words) and words[0] in OF_TRAINING)
     command = command.replace("FOLDER", str(REFERENCE / folder))
     return f"{begin}\n{table}\n\n*{setting_title(group[0])}. {what}; {sample}. From `{command}`.*\n\n{end}"
+
+
+def _shown(kind: str, group: Sequence[Result], words: Sequence[str]) -> list[Result]:
+    """Of which runs a table is."""
+    if kind == "judged":
+        return [run for run in group if noise_of(run) in (HUMAN, SYMMETRIC)]
+    if kind == "inside":
+        return _of_noise(group, words)
+    if kind == "lost":
+        seeds = {run.spec.seed for run in group if noise_of(run) == CLEAN}
+        return [run for run in group if run.spec.seed in seeds]
+    return list(group)
 
 
 def _sample(group: Sequence[Result], store: Store, *, of_training: bool) -> str:
@@ -99,7 +94,16 @@ def _sample(group: Sequence[Result], store: Store, *, of_training: bool) -> str:
     told = f"seeds: {', '.join(f'{count} ({of})' for of, count in seeds.items())}" if len(set(seeds.values())) > 1 else ""
     first = store.run(ended[0].key)
     images = first.record().num_samples if of_training else len(first.outcomes()[1])
-    return f"{told or f'{_seeds(ended)} seeds'}, {images:,} images each"
+    devices = sorted({_device(store, run) for run in ended})
+    return f"{told or f'{_seeds(ended)} seeds'}, {images:,} images each, trained on {' and '.join(devices)}"
+
+
+def _device(store: Store, run: Result) -> str:
+    try:
+        device = store.run(run.key).environment().get("device")
+    except BadInput:
+        device = None
+    return "a CPU" if device == "cpu" else str(device or UNKNOWN)
 
 
 def _seeds(ended: Sequence[Result]) -> str:
@@ -149,7 +153,7 @@ def beside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found
         f"`{metric}`, points, with 95 % intervals over seeds and test images, each by itself; bold: p at most {LEVEL} after "
         f"Holm's correction for {count} comparisons"
     )
-    return rows, what, f"{TABLE} --baseline {first}"
+    return rows, what, f"{TABLE} --baseline {shlex.quote(first)}"
 
 
 def lead(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
@@ -192,69 +196,86 @@ def gap(group: Sequence[Result], _: Store, words: Sequence[str]) -> Found:
     return _by_method(group, noises, cell), what, HERE
 
 
-def claims(group: Sequence[Result], store: Store, _: Sequence[str]) -> Found:
-    """What the protocol's rule makes of each claim, with the differences that it rests on."""
-    columns = {noise_of(members[0]): members for members in grouped(group, noise_of).values()}
-    noises = [noise for noise in (HUMAN, SYMMETRIC) if noise in columns]
-    rows = [["claim of RUL", *(noise_title(columns[noise], short=False) for noise in noises)]]
-    pairs = Pairs(group, "acc_last", StoredEvidence(store))
-    for claim, (metric, rivals, asked) in CLAIMS.items():
-        cells = []
-        for noise in noises:
-            if noise not in asked:
-                cells.append("not asked")
-                continue
-            members = columns[noise]
-            if lacking := _lacking(members, (CLAIMANT, *(rival for rival in rivals if rival != OWN))):
-                cells.append(f"not judged: {lacking}")
-                continue
-            found = {rival: _ends(pairs, members, metric, rival) for rival in rivals}
-            cells.append(_verdict(found, digits=2 if metric == "acc_last" else 3, reverse=rivals == ("rul-relabel",)))
-        rows.append([claim, *cells])
-    return rows, "Differences with 95 % intervals, as below; those of claim 3 are over training images", HERE
+def lost(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found:
+    """How many points more than another method each one loses from noise, at equal seeds; that one's own loss in its row."""
+    metric, other = words
+    drawn = Pairs(group, metric, StoredEvidence(store)).resampled  # over the same resamples of the test images for every run
+    found = {
+        (run.spec.method_label, noise_of(run), run.spec.seed): (float(run.metrics[metric] or np.nan), drawn[run.key])
+        for run in group
+        if run.key in drawn
+    }
 
+    def loss(method: str, run: Result) -> np.ndarray | None:
+        """Points that it loses, and then those over the resamples; None where one of the two runs is not there."""
+        clean, noisy = (found.get((method, noise, run.spec.seed)) for noise in (CLEAN, noise_of(run)))
+        return np.array([clean[0] - noisy[0], *(clean[1] - noisy[1])]) if clean and noisy else None
 
-Ends = tuple[float, float, float]
-"""A difference and its interval's two ends."""
+    def cell(runs: list[Result]) -> str:
+        losses = [(loss(run.spec.method_label, run), loss(other, run)) for run in runs]
+        both = [(own, its) for own, its in losses if own is not None and its is not None]
+        if len(both) < LEAST_SEEDS:
+            return "missing"
+        own, its = (np.stack(side) for side in zip(*both, strict=True))
+        its = its * (runs[0].spec.method_label != other)
+        difference = paired_difference(own[:, 0], its[:, 0], np.cov(np.concatenate([own, its])[:, 1:]))
+        low, high = difference.interval()
+        return f"{difference.mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
-
-def _lacking(members: Sequence[Result], methods: Sequence[str]) -> str:
-    """Which of these methods' runs have not all been finished; a verdict on some seeds might be another with the rest."""
-    seeds = {run.spec.seed for run in members}
-    done = {name: {r.spec.seed for r in members if r.spec.method_label == name and r.metrics} for name in methods}
-    return ", ".join(f"{name} {len(done[name])} of {len(seeds)} seeds" for name in methods if done[name] != seeds)
-
-
-def _ends(pairs: Pairs, members: Sequence[Result], metric: str, rival: str) -> Ends:
-    """How much better the claimant is than a rival, or than another score of its own."""
-    first, second = (next((method_of(r) for r in members if r.spec.method_label == name), ()) for name in (CLAIMANT, rival))
-    if metric == "acc_last":
-        difference = pairs.difference(noise_of(members[0]), first, second)
-        return difference.mean, *difference.interval()
-    ours, theirs = (
-        {run.spec.seed: run.metrics[score] for run in members if run.spec.method_label == name}
-        for name, score in ((CLAIMANT, metric), (CLAIMANT, OWN) if rival == OWN else (rival, metric))
+    noises = [members for members in grouped(group, noise_of).values() if noise_of(members[0]) != CLEAN]
+    what = (
+        f"`{metric}` without noise minus with it, points: of {other} in its row, of every other method beyond that, at equal "
+        "seeds, with 95 % intervals over seeds and test images"
     )
-    found = np.subtract(*([scores[seed] for seed in ours] for scores in (ours, theirs)), dtype=np.float64)
-    ends = t_interval(found)
-    assert ends is not None
-    return float(found.mean()), *ends
+    return _by_method(group, noises, cell), what, HERE
 
 
-def _verdict(told: dict[str, Ends], digits: int, *, reverse: bool) -> str:
-    """`reverse`: the claim is that the rival is better."""
-    signed = [(-high, -low) if reverse else (low, high) for _, low, high in told.values()]
-    verdict = (
-        "holds" if min(low for low, _ in signed) > 0 else "contradicted" if min(high for _, high in signed) < 0 else "open"
-    )
-    what = "; ".join(
-        f"minus {rival} {mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-        for rival, (mean, low, high) in told.items()
-    )
-    return f"**{verdict}**: {what}"
+def inside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found:
+    """What `scripts/inside.py` found in predictions and models: mean over seeds, lowest to highest."""
+    rows = pd.read_csv(store.root / "inside.csv").reindex(columns=["key", *INSIDE])
+    table = [["method", *(title for title, _ in INSIDE.values())]]
+    for runs in grouped(_of_noise(group, words), method_of).values():
+        of = rows[rows["key"].isin([run.key for run in runs])]
+        if len(of) != len(runs):
+            raise ValueError(f"{store.root / 'inside.csv'} tells of {len(of)} of {len(runs)} runs of {method_title(runs[0])}")
+        table.append([method_title(runs[0]), *(_range(of[column], how) for column, (_, how) in INSIDE.items())])
+    return table, f"{' '.join(words)}: mean (lowest to highest of the seeds)", "python scripts/inside.py FOLDER"
 
 
-KINDS = {kind.__name__: kind for kind in (accuracy, beside, score, lead, gap, claims)}
+def _of_noise(group: Sequence[Result], words: Sequence[str]) -> list[Result]:
+    """Finished runs of a noise that is named as in `human` or `symmetric 20`."""
+    noise = words[0], float(words[1]) / 100 if len(words) > 1 else None
+    return [run for run in group if noise_of(run) == noise and run.status == "finished"]
+
+
+INSIDE = {
+    "rare": ("recall of the rarest class, %", "{:.0f}"),
+    "within": ("mistakes found within predicted classes", "{:.2f}"),
+    "share_low": ("share, 5 %", "{:.2f}"),
+    "share_high": ("share, 95 %", "{:.2f}"),
+    "as_given": ("of mistakes on wrong labels, as given, %", "{:.0f}"),
+    "spoilt": ("right labels spoilt, %", "{:.0f}"),
+    "mended": ("wrong labels mended, %", "{:.0f}"),
+    "none_left": ("no label left of", "{}"),
+}
+"""Columns of inside.csv that are shown: what stands above them, and how they are written."""
+
+
+def _range(values: pd.Series, how: str) -> str:
+    values = values.dropna()
+    if not len(values):
+        return ""
+    if values.dtype.kind not in "if":
+        return "; ".join(dict.fromkeys(values))
+    return f"{how.format(values.mean())} ({how.format(values.min())} to {how.format(values.max())})"
+
+
+def judged(group: Sequence[Result], store: Store, _: Sequence[str]) -> Found:
+    """Of each claim, whether it holds."""
+    return *claims(group, store), HERE
+
+
+KINDS = {kind.__name__: kind for kind in (accuracy, beside, score, lead, gap, lost, inside, judged)}
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -272,9 +293,11 @@ def _interval(values: Sequence[float], sign: str = "") -> str:
 
 
 def main() -> None:
-    """Writes what has changed."""
+    """Writes what has changed, and says of each page whether anything had."""
     for page, text in pages().items():
+        as_it_was = page.read_text(encoding="utf-8") == text
         page.write_text(text, encoding="utf-8")
+        print(f"{page.relative_to(ROOT)}: {'as it was' if as_it_was else 'its tables were other ones'}")
 
 
 if __name__ == "__main__":

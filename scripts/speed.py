@@ -5,7 +5,7 @@ python scripts/speed.py start                           # how long commands take
 python scripts/speed.py memory                          # a worker's memory beside that of a bare loop
 python scripts/speed.py dask                            # what it costs to give runs to a cluster
 python scripts/speed.py accuracy --dataset ferplus@6k   # what speed-ups do to accuracy
-python scripts/speed.py gpu --data-root ~/data          # what a GPU has to show; of CIFAR-10, 4 methods, 4 rates, 3 seeds
+python scripts/speed.py gpu --data-root ~/data          # steps and table: what a GPU has to show, in ten minutes
 python scripts/speed.py gpu --small --data-root ~/data  # the same commands at a size for a CPU
 
 Single steps (images a second, overhead, share of the peak) are measured by `python -m benchmark bench`.
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from benchmark.bench.results import file_name
 from benchmark.sweep.machine import environment, hardware, usable_cores
@@ -69,25 +70,15 @@ def splits(given: argparse.Namespace) -> Iterator[Row]:
     """Twelve runs of four methods and three seeds: one after the other on one thread, by hand in every way, and `auto`."""
     cores = usable_cores()
     by_hand = [(jobs, threads) for jobs in (1, 2, 4, 8, 16) for threads in (1, 2, 4, 8, 16) if jobs * threads <= cores]
+    what = ("--dataset", given.dataset or "faces", "--noise", "20", "--seeds", "3", "--epochs", str(given.epochs or 6))
     ways = {f"{jobs} at a time, threads {threads}": (jobs, threads) for jobs, threads in by_hand} | {"auto": None}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(given.rounds):
         for way, split in ways.items():
             with tempfile.TemporaryDirectory() as out:
                 how = () if split is None else ("--jobs", str(split[0]), "--threads", str(split[1]))
-                what = (
-                    "--dataset",
-                    given.dataset or "faces",
-                    "--noise",
-                    "20",
-                    "--seeds",
-                    "3",
-                    "--epochs",
-                    str(given.epochs or 6),
-                    "--device",
-                    "cpu",
-                )
-                seconds[way].append(timed(*SUITE, "run", *what, *how, "--out", out, "--quiet")[0])
+                how = (*how, "--device", "cpu", "--out", out, "--quiet")
+                seconds[way].append(timed(*SUITE, "run", *what, *how)[0])
     alone = seconds[next(iter(ways))]
     for way, times in seconds.items():
         ratios = [one / other for one, other in zip(alone, times, strict=True)]
@@ -125,6 +116,7 @@ from benchmark.train.optimise import Optimiser
 steps, precision = int(sys.argv[1]), sys.argv[2]
 settle(torch.device("cpu"), 1)
 if not steps:
+    import scipy.stats, sklearn.metrics
     time.sleep(0.5)
     raise SystemExit
 shape, batch = (1, 48, 48), recipe("common").batch_size
@@ -160,13 +152,16 @@ def own_memory(*command: str, workers: bool) -> int:
 
 
 def memory(given: argparse.Namespace) -> Iterator[Row]:
-    """The largest private memory of a run's worker process, of a loop over one batch in a process of its own, and of none."""
+    """The largest private memory of a run's worker process, of a loop over one batch in a process of its own, and of imports.
+
+    The loop imports what trains, a worker also what scores.
+    """
     precision = resolve_precision("auto", resolve_device("cpu"))
     loop = (sys.executable, "-c", BARE)
     what = ("--dataset", given.dataset or "faces", "--methods", "ce", "--noise", "20", "--epochs", str(given.epochs or 2))
-    found: dict[str, list[float]] = {"imports alone": [], "bare loop": [], "worker of a run": []}
+    found: dict[str, list[float]] = {"imports of a worker": [], "bare loop": [], "worker of a run": []}
     for _ in range(given.rounds):
-        found["imports alone"].append(own_memory(*loop, "0", precision, workers=False))
+        found["imports of a worker"].append(own_memory(*loop, "0", precision, workers=False))
         found["bare loop"].append(own_memory(*loop, "100", precision, workers=False))
         with tempfile.TemporaryDirectory() as out:
             how = ("--device", "cpu", "--jobs", "1", "--threads", "1", "--out", out, "--quiet")
@@ -222,7 +217,8 @@ def steps(given: argparse.Namespace) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as small:
             out = small if given.small else given.out  # where full sizes are kept, small ones would be taken for them
             try:
-                text = timed(*SUITE, "bench", *what.split(), *as_released, "--out", out, fine=(0, 1))[1]
+                command = (*SUITE, "bench", *what.split(), *as_released, "--out", out)
+                text = timed(*command, minutes=given.minutes and given.minutes / 3, fine=(0, 1))[1]
                 rows = json.loads(text or "[]")
             except SystemExit as failure:
                 rows = [{"error": str(failure)}]
@@ -235,25 +231,26 @@ RUNS = 48
 
 
 def table(given: argparse.Namespace) -> Iterator[Row]:
-    """Many runs of the fast recipe: how long they take together, and what `ce` ends at without noise.
+    """Many runs of the fast recipe, or with `--small` an epoch of the small network: how long they take, and how `ce` ends.
 
     They stay where they are, and so does what has ended when the time is over.
     """
     folder = Path(given.out, "table-runs")
     if folder.exists():
         raise SystemExit(f"{folder}: over finished runs nothing would be timed; move it away")
-    dataset = given.dataset or ("cifar10@500" if given.small else "cifar10")
-    what = ["--dataset", dataset, "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar", "--out", folder]
-    what += ["--backbone", given.backbone] if given.backbone else []
+    dataset, backbone = ("cifar10@500", "small") if given.small else ("cifar10", "cifar-resnet9")
+    what = ["--dataset", given.dataset or dataset, "--noise", "0,10,20,30", "--seeds", "3", "--recipe", "fast-cifar"]
+    what += ["--backbone", given.backbone or backbone]
     what += ["--epochs", str(given.epochs or 1)] if given.epochs or given.small else []
-    what += ["--data-root", given.data_root] if given.data_root else []
-    seconds, _ = timed(*SUITE, "run", *what, minutes=given.minutes, fine=(0, 1))
+    where = ["--out", folder, *(["--data-root", given.data_root] if given.data_root else [])]
+    seconds, _ = timed(*SUITE, "run", *what, *where, minutes=given.minutes, fine=(0, 1))
     columns = ("status", "method", "noise_rate", "acc_last", "train_seconds", "images_per_second")
     rows = pd.DataFrame(json.loads(timed(*SUITE, "table", folder, "--json")[1]), columns=columns)
     ended = rows[rows.status == "finished"]
     clean = ended[(ended.method == "ce") & (ended.noise_rate == 0)]["acc_last"]
     samples = float((ended.train_seconds * ended.images_per_second).sum())
     yield {
+        "command": " ".join(["run", *what]),
         "runs that have ended": f"{len(ended)} of {RUNS}",
         "seconds": round(seconds, 1),
         "images/s, all runs together": round(samples / seconds) if len(ended) == RUNS else None,
@@ -262,8 +259,10 @@ def table(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def gpu(given: argparse.Namespace) -> Iterator[Row]:
-    """What only a GPU can show; what fails keeps nothing else from being measured."""
+    """What only a GPU can show, all in about `--minutes`, or eight; what fails keeps nothing else from being measured."""
+    started, given.minutes = time.perf_counter(), given.minutes or 8
     yield from steps(given)
+    given.minutes = max(0.1, given.minutes - (time.perf_counter() - started) / 60)
     yield from table(given)
 
 
@@ -281,12 +280,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="gpu, table, steps, start and dask at a size for a CPU")
     parser.add_argument("--backbone", help="of table")
-    parser.add_argument("--minutes", type=float, help="after which table ends with what it has")
+    parser.add_argument("--minutes", type=float, help="after which steps, table or gpu end with what they have")
     parser.add_argument("--data-root")
     parser.add_argument("--out", default="results/bench")
     given = parser.parse_args()
     device = resolve_device("cpu" if given.part in ("splits", "memory", "dask") else "auto")
-    machine = environment(device.type, 1)
+    machine = environment(device.type, torch.get_num_threads() if given.part in ("steps", "gpu") else 1)
     precision = resolve_precision("auto", device)
     name = file_name({**machine, "device": device.type, "hardware": hardware(machine), "precision": precision})
     Path(given.out).mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,8 @@ class Harness:
 class Bare:
     """Steps of the same method from the same state, on one batch that is there already: loss, gradients, optimiser, no more."""
 
-    def __init__(self, harness: Harness):
+    def __init__(self, harness: Harness, *, compiled: bool = False):
+        """`compiled`: the loss and its gradients by torch.compile, on CUDA as CUDA graphs."""
         setting = self.setting = harness.setting
         trainer = setting.trainer(harness.images)
         trainer.load(harness.trainer.method.state_dict(), harness.epoch + 1)
@@ -113,14 +114,23 @@ class Bare:
         index = torch.arange(setting.batch_size, device=setting.device)
         images = harness.images
         self.batch = Batch(images.images(index, augmented=True), images.labels[index], index, images)
-        self.gradients()
+        self._loss = self.method.training_step
+        if compiled:
+            torch.compiler.reset()  # of what other methods' steps have become, only so many are kept
+            how = "reduce-overhead" if setting.device.type == "cuda" else "default"
+            self._loss = torch.compile(self.method.training_step, mode=how)
+        self.begun = seconds(self.gradients, setting.device)
+        """Seconds that the first forward and backward took."""
         optimiser.step()  # the first one makes what the optimisers keep
         self.method.zero_grad(set_to_none=True)
         self._optimisers, self._steps = optimiser.parts, harness.steps
+        if compiled:
+            self.step()  # a CUDA graph is recorded after the first steps
 
     def gradients(self) -> None:
         """Forward and backward of one step."""
-        self.method.training_step(self.batch).backward()  # type: ignore[no-untyped-call]
+        self.method.logged = {}  # which would hold on to what a CUDA graph writes over
+        self._loss(self.batch).backward()  # type: ignore[no-untyped-call]
 
     def step(self) -> float:
         """Seconds of a step."""

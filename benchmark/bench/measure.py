@@ -31,8 +31,11 @@ class Bench:
         self.harness = _fitted(setting)
         self.bare = Bare(self.harness)
         self.cost = step_cost(self.bare)
+        self.compiled: Bare | None = None
 
-    def blocks(self, peak: Peak, first: Bench | None, released: bool) -> dict[str, Callable[[], float]]:
+    def blocks(
+        self, peak: Peak, first: Bench | None, *, released: bool = False, compiled: bool = False
+    ) -> dict[str, Callable[[], float]]:
         """What a round is made of; all are seconds, but for `peak` and `copy`, which are speeds."""
         harness, bare = self.harness, self.bare
         # Beside `step`, and never after `released`, which leaves memory in another state.
@@ -47,6 +50,9 @@ class Bench:
             "peak": peak.gflops,
             "copy": peak.gigabytes,
         }
+        if compiled:
+            self.compiled = Bare(harness, compiled=True)
+            found["compiled"] = self.compiled.step
         if released:
             found["released"] = Released(harness).step
         return found
@@ -101,6 +107,7 @@ def figures(found: Mapping[str, Sequence[float]], batch_size: int, cost: Cost) -
         "rounds": len(of["step"]),
         "step_gflop": 1e-9 * cost.flop,
         "step_gb": 1e-9 * cost.moved,
+        "achieved_gflops": 1e-9 * cost.flop / step,
         "peak_gflops": np.median(of["peak"]),
         "copy_gbps": np.median(of["copy"]),
     }
@@ -113,6 +120,8 @@ def figures(found: Mapping[str, Sequence[float]], batch_size: int, cost: Cost) -
         "peak_share": 1e-9 * cost.flop / of["step"] / of["peak"],
         "ceiling_share": np.asarray(least) / of["step"],
     }
+    if "compiled" in of:
+        ratios["compiled_speedup"] = of["bare"] / of["compiled"]
     if "released" in of:
         made["released_images_per_second"] = batch_size / np.median(of["released"])
         ratios["speedup"] = of["released"] / of["step"]

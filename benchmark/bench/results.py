@@ -15,7 +15,7 @@ from ..store.files import read_text
 from ..sweep.machine import hardware
 from ..words import counted
 
-KEY = ("method", "backbone", "image_size", "batch_size", "recipe", "beside", "released")
+KEY = ("method", "backbone", "image_size", "batch_size", "recipe", "beside", "released", "compiled")
 """What tells the rows of a file apart."""
 RATIOS = (
     "overhead",
@@ -25,13 +25,15 @@ RATIOS = (
     "augmentation_share",
     "peak_share",
     "ceiling_share",
+    "compiled_speedup",
     "speedup",
 )
 """Those with a spread: the 10th and 90th percentile of rounds, as `_low` and `_high`."""
 COLUMNS = (
-    *("method", "backbone", "device", "precision", "batch_size", "image_size", "recipe", "beside", "released"),
+    *("method", "backbone", "device", "precision", "batch_size", "image_size", "recipe", "beside", "released", "compiled"),
     *("images_per_second", "step_ms", "bare_step_ms", "rounds", "peak_memory_mb"),
-    *("step_gflop", "step_gb", "peak_gflops", "copy_gbps", "released_images_per_second"),
+    *("step_gflop", "step_gb", "achieved_gflops", "peak_gflops", "copy_gbps"),
+    *("compile_seconds", "released_images_per_second"),
     *(f"{ratio}{end}" for ratio in RATIOS for end in ("", "_low", "_high")),
     *("error", "hardware", "threads", "cores", "platform", "suite", "python", "torch", "timm", "numpy", "started"),
 )
@@ -84,6 +86,7 @@ SHOWN = {
     "peak_memory_mb": ("memory, MB", "{:,.0f}"),
     "peak_share": ("of peak", "{:.1%}"),
     "ceiling_share": ("of both ceilings", "{:.1%}"),
+    "compiled_speedup": ("bare / compiled", "{:.2f}"),
     "speedup": ("/ released", "{:.2f}"),
 }
 """Columns of the table: where they come from, what stands above them, and how they are written."""

@@ -47,6 +47,7 @@ class Wanted:
     seconds: float = 8.0  #: a row's rounds
     recipe: str = "common"
     released: bool = False  #: whether the loop of released code is measured as well
+    compiled: bool = False  #: and the bare loop by torch.compile
     plugins: Sequence[str] = ()
 
 
@@ -79,6 +80,7 @@ def bench(wanted: Wanted, out: Path, say: Callable[[str], None] = lambda _: None
                 "batch_size": setting.batch_size,
                 "recipe": wanted.recipe,
                 "released": wanted.released,
+                "compiled": wanted.compiled,
             }
             if first is not None and first.harness.setting.backbone != setting.backbone:
                 first = None
@@ -100,11 +102,11 @@ def _row(setting: Setting, what: Row, peak: Peak, first: Bench | None, wanted: W
     try:
         taken = memory_of_its_own(wanted, setting)
         made = Bench(setting)
-        found = in_rounds(made.blocks(peak, first, wanted.released), wanted.seconds)
+        found = in_rounds(made.blocks(peak, first, released=wanted.released, compiled=wanted.compiled), wanted.seconds)
     except Exception as error:  # a method may raise anything; it harms no other
         return row_of(what, {}, machine, reason(error)), None
-    memory = {"peak_memory_mb": taken / 2**20}
-    return row_of(what, memory | figures(found, setting.batch_size, made.cost), machine), made
+    once = {"peak_memory_mb": taken / 2**20} | ({"compile_seconds": made.compiled.begun} if made.compiled else {})
+    return row_of(what, once | figures(found, setting.batch_size, made.cost), machine), made
 
 
 def memory_of_its_own(wanted: Wanted, setting: Setting) -> int:

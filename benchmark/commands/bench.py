@@ -29,6 +29,9 @@ def bench(
     released: Annotated[
         bool, Option("--released", help="Also measure the loop of released code: fp32, JPEGs decoded for every step.")
     ] = False,
+    compiled: Annotated[
+        bool, Option("--compiled", help="Also measure the plain loop by torch.compile, on CUDA as CUDA graphs.")
+    ] = False,
     out: Annotated[str, Option(help="Folder of the files of results.")] = "results/bench",
     plugin: Annotated[list[str] | None, Option(help="A Python file with methods; repeatable.")] = None,
     json_: Annotated[bool, Option("--json", help="An array of objects.")] = False,
@@ -49,6 +52,7 @@ def bench(
         "threads": threads,
         "seconds": seconds,
         "released": released,
+        "compiled": compiled,
         "plugins": [path_of("--plugin", p) for p in plugin or []],
     }
     wanted = Wanted(**{name: value for name, value in given.items() if value is not None})

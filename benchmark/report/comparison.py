@@ -56,7 +56,7 @@ class Pairs:
         shared = [seed for seed in ours if seed in theirs and _same_labels(ours[seed], theirs[seed])]
         if len(shared) < LEAST_SEEDS:
             return shared
-        return [seed for seed in shared if ours[seed].key in self._resampled and theirs[seed].key in self._resampled]
+        return [seed for seed in shared if ours[seed].key in self.resampled and theirs[seed].key in self.resampled]
 
     def testable(self, noise: Key, first: Key, second: Key) -> bool:
         """Whether they share enough seeds."""
@@ -76,13 +76,13 @@ class Pairs:
     def _covariance(self, noise: Key) -> tuple[dict[str, int], Doubles]:
         """Of a column's runs over resamples of the test images, and the place of each run in it."""
         if noise not in self._covariances:
-            keys = [run.key for seeds in self.columns[noise].values() for run in seeds.values() if run.key in self._resampled]
-            covariance = np.cov(np.stack([self._resampled[key] for key in keys]))
+            keys = [run.key for seeds in self.columns[noise].values() for run in seeds.values() if run.key in self.resampled]
+            covariance = np.cov(np.stack([self.resampled[key] for key in keys]))
             self._covariances[noise] = {key: place for place, key in enumerate(keys)}, covariance
         return self._covariances[noise]
 
     @cached_property
-    def _resampled(self) -> dict[str, Doubles]:
+    def resampled(self) -> dict[str, Doubles]:
         """By key, the metric of every run that can be tested, over resamples of the test images."""
         candidates = [
             run

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..contract.errors import BadInput
 from ..score.arrays import Bools, Ints
-from ..store import Store
+from ..store import RunFolder, Store
 from .results import Result
 
 
@@ -22,6 +22,23 @@ class Evidence(Protocol):
     def labels(self, run: Result) -> Ints:
         """The reference labels (N,) of the test set of a run."""
         ...
+
+
+UNKNOWN = "what is not recorded"
+
+
+def machines_of(folder: RunFolder) -> list[str]:
+    """All that a run was trained on: it may have been interrupted, and gone on with elsewhere. Raises BadInput."""
+    last = folder.environment()
+    earlier = last.get("earlier")
+    return [_machine(told) for told in (*(earlier if isinstance(earlier, list) else ()), last)]
+
+
+def _machine(told: Any) -> str:
+    if not isinstance(told, dict) or not isinstance(told.get("device"), str):
+        return UNKNOWN
+    processor = " ".join(str(told[name]) for name in ("processor", "model") if told.get(name)) or told["device"]
+    return f"{processor} ({told['device']}, threads: {told.get('threads')})"
 
 
 class StoredEvidence:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from ..contract.errors import BadInput, unknown
-from ..contract.text import no_formula
-from ..store import Store
+from ..contract.text import cut, no_formula
+from ..store import RunFolder, Store
+from ..words import counted
 from .against import beside_published
 from .comparison import BASELINE
-from .evidence import StoredEvidence
+from .evidence import UNKNOWN, StoredEvidence, machines_of
 from .formats import FORMATS, Table, render
 from .published import Published
 from .results import COLUMNS, Result, read_results, results_rows
@@ -50,7 +52,26 @@ def all_tables(
     evidence = StoredEvidence(store)
     made = tables(results, evidence, baseline or BASELINE, asked=baseline is not None)
     untested = [f"Left out of every test: {reason}" for reason in evidence.damaged.values()]
-    return [*made, *beside], [*lacking, *untested, *notes(results, fill_command(store))]
+    return [*made, *beside], [*lacking, *untested, *trained_on(store, results), *notes(results, fill_command(store))]
+
+
+MACHINES = 6
+"""That are named beneath the tables."""
+
+
+def trained_on(store: Store, results: Sequence[Result]) -> list[str]:
+    """On what the finished runs were trained, in one line; none where nothing is finished."""
+    machines = Counter(_machines(store.run(run.key)) for run in results if run.status == "finished")
+    named = [f"{name}: {counted(runs, 'run')}" if len(machines) > 1 else name for name, runs in machines.most_common(MACHINES)]
+    more = [f"{len(machines) - MACHINES} more"] if len(machines) > MACHINES else []
+    return [f"Trained on {'; '.join([*named, *more])}."] if named else []
+
+
+def _machines(folder: RunFolder) -> str:
+    try:
+        return cut(" and ".join(dict.fromkeys(machines_of(folder))))
+    except BadInput:
+        return UNKNOWN
 
 
 def _check_baseline(results: Sequence[Result], baseline: str) -> None:

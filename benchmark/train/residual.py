@@ -101,7 +101,10 @@ class Residual(nn.Module):
 
 
 class ResNet9(nn.Module):
-    """Eight convolutions, each with a norm and an activation, three poolings and two shortcuts: to be trained in few epochs."""
+    """Eight convolutions, each with a norm and an activation, poolings and two shortcuts: to be trained in few epochs.
+
+    Its map has one pixel, the largest values over eight, so that a linear classifier's outputs begin small.
+    """
 
     def __init__(self, image_shape: ImageShape):
         super().__init__()
@@ -120,7 +123,8 @@ class ResNet9(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.stages(self.stem(images))  # type: ignore[no-any-return]
+        maps = self.stages(self.stem(images))
+        return F.max_pool2d(maps, maps.shape[2:]) / 8
 
 
 _IMAGENET = (64, 128, 256, 512)
@@ -138,8 +142,8 @@ FOR_32_PX: Mapping[str, Callable[[ImageShape], ResNet | ResNet9]] = {
 }
 """The papers' networks on CIFAR, by the names of `--backbone`; convolutions begin as torch begins them.
 
-ResNet-9 is David Page's (How to Train Your ResNet, 2018), but for what follows its last map, which is averaged here: there its
-largest values are taken, and the classifier's outputs divided by eight.
+ResNet-9 is David Page's (How to Train Your ResNet, 2018), who divides the classifier's outputs by eight, not what goes into it;
+his classifier has no bias.
 ResNet-18 and -34 are as in ELR's code (github.com/shengliu66/ELR). PreAct ResNet-18 is as in DivideMix's
 (github.com/LiJunnan1992/DivideMix), which differs from He et al.: a norm after the stem and none at the end, and every
 shortcut starts after an activation. The wide one is as in Zagoruyko and Komodakis 2016, without dropout.

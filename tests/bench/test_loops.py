@@ -78,6 +78,20 @@ def test_the_bare_loop_takes_the_optimisers_steps():
     assert all(p.grad is None for p in bare.method.parameters())
 
 
+def test_a_compiled_loop_takes_the_same_steps_by_what_torch_has_compiled(monkeypatch):
+    def compiled(function, mode):
+        return lambda batch: modes.append(mode) or function(batch)
+
+    modes: list[str] = []
+    monkeypatch.setattr(torch, "compile", compiled)
+    harness = Harness(setting(), steps=3)
+    harness.begin()
+    plain, loop = Bare(harness), Bare(harness, compiled=True)
+    plain.step()
+    torch.testing.assert_close(loop.method.layer.weight, plain.method.layer.weight, rtol=1e-6, atol=1e-7)
+    assert modes == ["default"] * (1 + 3)  # all when it is made: what is timed is compiled by then
+
+
 def test_a_bare_evaluation_predicts_the_same_images():
     harness = Harness(setting(), steps=2)
     harness.begin()

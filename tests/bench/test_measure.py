@@ -6,6 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
+import torch
 from diary import quick, setting
 
 from benchmark.bench import measure
@@ -41,6 +42,7 @@ def test_speeds_and_shares_are_of_the_same_step():
     assert found["images_per_second"] == pytest.approx(64 / step)
     assert found["step_gflop"] == 3.0
     assert found["step_gb"] == 2.0
+    assert found["achieved_gflops"] == pytest.approx(3 / step)
     assert (found["peak_gflops"], found["copy_gbps"]) == (8.0, 1.0)
     assert found["peak_share"] == pytest.approx(3 / 4.4 / 8)  # of a round
     assert found["ceiling_share"] == pytest.approx((2.0 + 2.0) / 9.0)  # of the last: half a gigabyte a second
@@ -68,13 +70,15 @@ def test_a_machine_that_slows_down_changes_no_ratio():
 
 def test_what_a_step_is_set_beside():
     assert figures(ROUNDS, 64, COST)["relative_step"] == 1.0
-    assert "speedup" not in figures(ROUNDS, 64, COST)
-    found = figures({**ROUNDS, "first": [1.0, 4.0, 10.0], "released": [6.0, 13.2, 18.0]}, 64, COST)
+    assert not {"speedup", "compiled_speedup"} & figures(ROUNDS, 64, COST).keys()
+    more = {"first": [1.0, 4.0, 10.0], "released": [6.0, 13.2, 18.0], "compiled": [0.5, 1.0, 20.0]}
+    found = figures({**ROUNDS, **more}, 64, COST)
     assert found["relative_step"] == pytest.approx(1.1)
     assert found["relative_step_low"] == pytest.approx(0.94)
     assert found["relative_step_high"] == pytest.approx(1.82)
     assert found["speedup"] == pytest.approx(3.0)
     assert found["speedup_low"] == pytest.approx(2.2)
+    assert found["compiled_speedup"] == pytest.approx(2.0)  # beside the bare loop, which it is
     assert found["released_images_per_second"] == pytest.approx(64 / 13.2)
 
 
@@ -120,4 +124,13 @@ def test_the_first_method_is_measured_beside_the_step_that_is_set_over_it(monkey
     beside = list(bench.blocks(NoPeak, bench, released=True))
     assert beside[:2] == ["first", "step"]
     assert beside[-1] == "released"
-    assert "first" not in bench.blocks(NoPeak, None, released=False)
+    assert not {"first", "released", "compiled"} & bench.blocks(NoPeak, None).keys()
+
+
+def test_a_compiled_loop_is_one_of_the_loops_where_it_is_asked_for(monkeypatch):
+    quick(monkeypatch)
+    monkeypatch.setattr(torch, "compile", lambda function, mode: function)
+    bench = Bench(setting())
+    assert "compiled" in bench.blocks(NoPeak, None, compiled=True)
+    assert bench.compiled is not None
+    assert bench.compiled.begun > 0

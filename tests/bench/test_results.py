@@ -12,7 +12,7 @@ from benchmark.bench.results import COLUMNS, file_name, merged, read_rows, row_o
 MACHINE = {"device": "cpu", "processor": "Abacus (R) 9000 @ 3 Hz", "threads": 4, "torch": "2.9.0+cu130", "python": "3.11.7"}
 WHAT = {
     **{"device": "cpu", "precision": "bf16", "method": "ce", "backbone": "small", "image_size": 48, "batch_size": 64},
-    **{"recipe": "common", "beside": "ce", "released": False},
+    **{"recipe": "common", "beside": "ce", "released": False, "compiled": False},
 }
 FOUND = {"images_per_second": 1234.56789, "step_ms": 51.8, "overhead": 1.04, "overhead_low": 1.01, "overhead_high": 1.07}
 
@@ -57,7 +57,7 @@ def test_rows_of_the_same_setting_are_replaced_in_their_places(tmp_path):
     assert rows[0]["speedup"] == ""
 
 
-@pytest.mark.parametrize("what", [{"recipe": "fast-cifar"}, {"beside": "scn"}, {"released": True}])
+@pytest.mark.parametrize("what", [{"recipe": "fast-cifar"}, {"beside": "scn"}, {"released": True}, {"compiled": True}])
 def test_what_was_measured_otherwise_has_a_row_of_its_own(tmp_path, what):
     file = tmp_path / "r.csv"
     file.write_bytes(merged([], [row()]))

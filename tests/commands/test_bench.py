@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import weakref
 
 import pytest
@@ -16,7 +17,7 @@ from benchmark.contract.registry import load_plugins
 TINY = ("--image-size", 16, "--batch-size", 8, "--threads", 1, "--precision", "fp32", "--device", "cpu", "--seconds", 0.001)
 MEASURED = ("images_per_second", "step_ms", "bare_step_ms", "overhead", "peak_memory_mb")
 WANTED = ("method", "backbone", "device", "precision", "batch_size", "image_size", *MEASURED)
-OF_PEAK = ("step_gflop", "step_gb", "peak_gflops", "copy_gbps", "peak_share", "ceiling_share")
+OF_PEAK = ("step_gflop", "step_gb", "achieved_gflops", "peak_gflops", "copy_gbps", "peak_share", "ceiling_share")
 
 MEMORY = run.memory_of_its_own
 
@@ -81,6 +82,17 @@ def test_the_core_methods_are_measured_unless_others_are_named(call, tmp_path):
 def test_the_released_loop_is_set_beside_where_it_is_asked_for(call, tmp_path):
     (row,) = json.loads(call("bench", *TINY, "--methods", "rul", "--released", "--json", "--out", tmp_path)[1])
     assert row["speedup"] == pytest.approx(row["images_per_second"] / row["released_images_per_second"], rel=1e-2)
+    assert (row["compiled"], row["compiled_speedup"]) == (False, None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ compiler, which torch.compile needs")
+def test_a_compiled_loop_is_set_beside_where_it_is_asked_for(call, tmp_path):
+    (row,) = json.loads(call("bench", *TINY, "--methods", "rul", "--compiled", "--json", "--out", tmp_path)[1])
+    assert row["error"] is None
+    assert row["compiled"] is True
+    assert row["compile_seconds"] > row["bare_step_ms"] / 1000
+    assert 0 < row["compiled_speedup_low"] <= row["compiled_speedup"] <= row["compiled_speedup_high"] < 100
 
 
 NOTES = '''
@@ -125,7 +137,9 @@ def test_memory_is_that_of_a_training_in_a_process_of_its_own(call, tmp_path, mo
 def test_the_recipe_is_that_which_is_asked_for(call, tmp_path, monkeypatch):
     seen = []
     blocks = measure.Bench.blocks
-    monkeypatch.setattr(measure.Bench, "blocks", lambda made, *_: seen.append(made.harness.setting.recipe) or blocks(made, *_))
+    monkeypatch.setattr(
+        measure.Bench, "blocks", lambda made, *_, **how: seen.append(made.harness.setting.recipe) or blocks(made, *_, **how)
+    )
     words = [word for word in TINY if word not in ("--batch-size", 8)]
     call("bench", *words, "--methods", "ce", "--recipe", "fast-cifar", "--out", tmp_path)
     (used,) = seen
@@ -165,10 +179,10 @@ def test_what_was_measured_is_let_go_before_the_next_but_for_the_first(call, tmp
 
 
 def test_what_is_done_is_kept_when_the_rest_is_interrupted(call, tmp_path, monkeypatch):
-    def interrupted(made, *_):
+    def interrupted(made, *_, **how):
         if made.harness.setting.method.name == "scn":
             raise KeyboardInterrupt
-        return blocks(made, *_)
+        return blocks(made, *_, **how)
 
     blocks = measure.Bench.blocks
     monkeypatch.setattr(measure.Bench, "blocks", interrupted)

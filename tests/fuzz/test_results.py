@@ -56,10 +56,9 @@ def _one_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark.report.page, "_bundle", lambda: "window.vegaEmbed = null;")
 
 
-READ_BY_TABLES = ("grid.json", "runs/*/metrics.json", "runs/*/failure.json", "runs/*/outcomes.npz")
+READ_BY_TABLES = ("grid.json", "runs/*/metrics.json", "runs/*/failure.json", "runs/*/outcomes.npz", "runs/*/environment.json")
 READ_BY_REPORTS_TOO = (
     "sweep.toml",
-    "runs/*/environment.json",
     "runs/*/history.csv",
     "runs/*/predictions.npz",
     "runs/*/features.npz",

@@ -119,11 +119,70 @@ def test_tables_stand_between_their_marks_and_are_what_the_suite_measures(tmp_pa
         r"ce +\| 1\.00 \(to 1\.00\)",
     ):
         assert re.search(rf"^\| {row} +\|$", text, re.M), row
-    assert text.count("; 3 seeds, 2,000 images each. From `python -m benchmark table results/reference/made-up") == 2
-    assert text.count("; 3 seeds, 2,000 images each. From `python scripts/findings.py`") == 3
+    sample = "; 3 seeds, 2,000 images each, trained on what is not recorded. From `python"
+    assert text.count(f"{sample} -m benchmark table results/reference/made-up") == 2
+    assert text.count(f"{sample} scripts/findings.py`") == 3
     assert "table results/reference/made-up --baseline m1`" in text
     page.write_text(text, encoding="utf-8")
     assert script("findings").pages(tmp_path)[page] == text
+
+
+def test_what_noise_costs_is_set_beside_what_it_costs_another_method(tmp_path: Path) -> None:
+    """ce loses ten points and m1 five, six and seven more; of a fourth seed m1 has no run without noise."""
+    base, evidence = sweep(np.random.default_rng(0), truth=[0.6] * 2, spread=[0.005] * 2, images=2000, noises=3, seeds=4)
+    ends = {("ce", 0.1): 80.0, ("ce", 0.2): 70.0, ("m1", 0.1): 75.0, ("m1", 0.2): 60.0, ("ce", 0.3): 60.0, ("m1", 0.3): 60.0}
+    as_what = {0.1: ("symmetric", 0.0), 0.2: ("symmetric", 0.2), 0.3: ("human", None)}
+    runs = []
+    for run in base:
+        method, rate, seed = run.spec.method, run.spec.noise_rate, run.spec.seed
+        kind, share = as_what[rate]
+        spec = dataclasses.replace(run.spec, noise_kind=kind, noise_rate=share)
+        metrics = {**run.metrics, "acc_last": ends[method, rate] + seed * ((method, rate) == ("m1", 0.1))}
+        lacks = (method, rate, seed) == ("m1", 0.1, 3)
+        runs.append(
+            dataclasses.replace(run, spec=spec, **({"status": "missing", "metrics": {}} if lacks else {"metrics": metrics}))
+        )
+    page = page_of(tmp_path, ["lost made-up acc_last ce"], runs, evidence)
+    header, _, ce, m1 = [line for line in script("findings").pages(tmp_path)[page].splitlines() if line.startswith("|")]
+    assert "human" in header
+    assert header.count("symmetric") == 1, "without noise nothing is lost"
+    assert "+10.00 (" in ce
+    assert "+20.00 (" in ce
+    low, high = map(float, re.search(r"\+6\.00 \(\+(\d\.\d\d) to \+(\d\.\d\d)\)", m1).groups())
+    assert low < 3.52, "Student's t of two degrees is 4.303, over the root of three; and test images add to that"
+    assert high > 8.48
+
+
+def test_what_is_inside_runs_is_read_from_their_file(tmp_path: Path) -> None:
+    runs, evidence = sweep(np.random.default_rng(0), truth=[0.6, 0.8], spread=[0.005] * 2, noises=2)
+    page = page_of(tmp_path, ["inside made-up symmetric 20"], runs, evidence)
+    file = tmp_path / "results" / "reference" / "made-up" / "inside.csv"
+    lines = ["key,method,rare,within,share_low,share_high,as_given,spoilt,mended,none_left"]
+    for run in runs:
+        known = run.spec.noise_rate == 0.2
+        own = "5,0.61,0.4,0.6,20,35.4,40,fear" if run.spec.method == "m1" else f"{10 * run.spec.seed},0.5,0.4,0.6,,,,"
+        lines.append(f"{run.key},{run.spec.method},{own if known else '99,9,9,9,99,99,99,none'}")
+    file.write_text("\n".join(lines), encoding="utf-8")
+    text = script("findings").pages(tmp_path)[page]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert rows[0][:2] == ["method", "recall of the rarest class, %"]
+    shares = ["0.40 (0.40 to 0.40)", "0.60 (0.60 to 0.60)"]
+    assert rows[2] == ["ce", "10 (0 to 20)", "0.50 (0.50 to 0.50)", *shares, "", "", "", ""]
+    assert rows[3][:2] == ["m1", "5 (5 to 5)"]
+    assert rows[3][-3:] == ["35 (35 to 35)", "40 (40 to 40)", "fear"]
+    assert "3 seeds, " in text
+    file.write_text("\n".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tells of 2 of 3 runs of m1"):
+        script("findings").pages(tmp_path)
+
+
+def test_a_caption_says_what_runs_were_trained_on(tmp_path: Path) -> None:
+    runs, evidence = sweep(np.random.default_rng(0), truth=[0.6, 0.8], spread=[0.005] * 2)
+    page = page_of(tmp_path, ["accuracy made-up acc_last"], runs, evidence)
+    store = Store(tmp_path / "results" / "reference" / "made-up")
+    for run, said in zip(runs, ['{"device": "cpu"}'] * 3 + ['{"device": "NVIDIA H200"}'] * 2 + ["[]"], strict=True):
+        (store.run(run.key).path / "environment.json").write_text(said)
+    assert "trained on NVIDIA H200 and a CPU and what is not recorded. From" in script("findings").pages(tmp_path)[page]
 
 
 def test_a_claim_holds_is_contradicted_or_open_by_the_rule_of_the_protocol(tmp_path: Path) -> None:
@@ -138,7 +197,7 @@ def test_a_claim_holds_is_contradicted_or_open_by_the_rule_of_the_protocol(tmp_p
         for run in made
         if (name := names[run.spec.method])
     ]
-    page = page_of(tmp_path, ["claims made-up"], runs, evidence)
+    page = page_of(tmp_path, ["judged made-up"], runs, evidence)
 
     def cells() -> list[str]:
         rows = [line.split("|") for line in script("findings").pages(tmp_path)[page].splitlines() if line.startswith("| ")]
@@ -147,7 +206,9 @@ def test_a_claim_holds_is_contradicted_or_open_by_the_rule_of_the_protocol(tmp_p
 
     verdicts = [cell.partition(":")[0] for cell in cells()]
     assert verdicts == ["**open**", "**contradicted**", "**open**", "**holds**", "not asked", "**holds**"]
-    assert re.match(r"\*\*holds\*\*: minus rul-relabel -(19|20|21)\.\d\d \(-2\d\.\d\d to -1\d\.\d\d\)$", cells()[-1])
+    assert re.match(
+        r"\*\*holds\*\*: minus rul-relabel -(19|20|21)\.\d\d \(-2\d\.\d\d to -1\d\.\d\d, p (< )?0\.\d+\)$", cells()[-1]
+    )
     assert "minus msp_auroc +0.100 (+0.100 to +0.100)" in cells()[3]
     unfinished = next(run for run in runs if (run.spec.method, run.spec.noise_rate, run.spec.seed) == ("scn", 0.2, 1))
     Store(tmp_path / "results" / "reference" / "made-up").run(unfinished.key).discard()
@@ -182,7 +243,7 @@ def test_a_mark_that_is_none_is_refused(tmp_path: Path, mark: str) -> None:
 
 @pytest.mark.slow
 def test_a_run_drawn_at_random_gives_the_recorded_accuracy(tmp_path: Path) -> None:
-    """Bit by bit on a machine of its kind; elsewhere within what seeds scatter."""
+    """Bit by bit on a machine of its kind, if it is recorded of which kind that was; else within what seeds scatter."""
     there = {"faces"} | ({"ferplus", "cifar10"} if os.environ.get("BENCHMARK_DATA") else set())
     cheap = [name for name in FOLDERS if not name.endswith(("-dlib", "-long"))]  # the others take a quarter of an hour
     runs = [
@@ -204,12 +265,12 @@ def test_a_run_drawn_at_random_gives_the_recorded_accuracy(tmp_path: Path) -> No
     alike = ("device", "processor", "model", "instructions", "platform", "python", "torch", "timm", "numpy")
     here = again.environment()
     now, then = (float(folder.metrics()["acc_last"]) for folder in (again, recorded))
-    if "earlier" not in environment and all(environment.get(name, here[name]) == here[name] for name in alike):
+    if "earlier" not in environment and all(environment.get(name) == here[name] for name in alike):
         assert now == then, command
         assert np.array_equal(again.outcomes()[0], recorded.outcomes()[0])
     else:
         seeds = [other.metrics["acc_last"] for _, other in runs if apart_from_seed(other) == apart_from_seed(run)]
-        assert now == pytest.approx(then, abs=2 + 3 * float(np.std(seeds))), command
+        assert now == pytest.approx(then, abs=max(1.0, 4 * float(np.std(seeds, ddof=1)))), command
 
 
 def apart_from_seed(run: Result) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from modules import script
 
@@ -42,7 +43,7 @@ def test_the_last_labels_are_what_the_model_holds(swept: Path, monkeypatch: pyte
     found = inside.relabelled(run, index, given, reference)
     assert found["spoilt"] == pytest.approx(100 / 3)
     assert found["mended"] == pytest.approx(200 / 3)
-    assert found["none left"] == run.record().classes[2]
+    assert found["none_left"] == run.record().classes[2]
 
 
 def test_mistakes_are_found_within_predicted_classes_and_not_between_them() -> None:
@@ -64,4 +65,15 @@ def test_a_run_without_its_large_files_is_told_in_its_row(swept: Path, tmp_path:
     first, second = done.stdout.splitlines()[2:]
     assert "ce" in first
     assert "predictions.npz is missing" in first
-    assert " to 0." in second
+    assert "missing" not in second
+
+
+def test_rows_are_written_where_they_are_wanted(swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["inside.py", str(swept), "--out", str(tmp_path / "inside.csv")])
+    script("inside").main()
+    rows = pd.read_csv(tmp_path / "inside.csv")
+    assert rows["method"].tolist() == ["ce", "scn"]
+    assert (rows["share_low"] < 0.5).all()
+    assert (rows["share_high"] > 0.5).all()
+    assert rows["as_given"].dropna().between(0, 100).all()
+    assert rows["spoilt"].isna().tolist() == [True, False]

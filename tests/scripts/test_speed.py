@@ -43,8 +43,9 @@ def test_the_small_table_of_a_gpu_is_the_large_one_but_for_its_size(speed, asked
     for words, out in ((("--small",), "small"), ((), "large")):
         called(speed, monkeypatch, "table", *words, "--dataset", "faces@300", "--out", str(tmp_path / out))
     small, _, large, _ = asked
-    folders = {command[command.index("--out") + 1] for command in (small, large)}
-    assert [word for word in small if word not in ("--epochs", "1", *folders)] == [w for w in large if w not in folders]
+    sizes = ("--epochs", "1", "small", "cifar-resnet9", str(tmp_path / "small/table-runs"), str(tmp_path / "large/table-runs"))
+    assert [word for word in small if word not in sizes] == [word for word in large if word not in sizes]
+    assert "cifar-resnet9" in large
     capsys.readouterr()
     plan = json.loads(call(*large, "--dry-run", "--json")[1])
     assert len(plan) == 48
@@ -57,6 +58,8 @@ def test_a_table_tells_of_the_runs_that_have_ended_and_begins_afresh(speed, aske
     assert asked[1] == ["table", str(out / "table-runs"), "--json"]
     (row,) = pd.read_csv(next(out.glob("table-*.csv"))).to_dict("records")
     assert (row["runs that have ended"], row["images/s, all runs together"]) == ("2 of 2", 500)
+    assert row["command"].startswith("run --dataset cifar10 ")
+    assert row["command"] in " ".join(asked[0])
     (out / "table-runs").mkdir()
     with pytest.raises(SystemExit, match="over finished runs nothing would be timed"):
         called(speed, monkeypatch, "table", "--out", str(out))
@@ -97,6 +100,17 @@ def test_a_setting_that_a_gpu_cannot_do_keeps_nothing_else_from_being_measured(s
     assert rows["error"].tolist()[0] == "out of memory"
     assert rows["peak_share"].tolist()[1] == 0.5
     assert rows["runs that have ended"].tolist()[2] == "48 of 48"
+
+
+def test_steps_and_table_share_the_minutes_of_a_gpu(speed, tmp_path, monkeypatch):
+    left = []
+    monkeypatch.setattr(speed, "steps", lambda given: iter([{}]))
+    monkeypatch.setattr(speed, "table", lambda given: left.append(given.minutes) or iter([{}]))
+    clock = iter([0.0, 120.0] * 3)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    for words in ((), ("--minutes", "5"), ("--minutes", "1")):
+        called(speed, monkeypatch, "gpu", *words, "--out", str(tmp_path))
+    assert left == [6, 3, 0.1]
 
 
 def test_what_has_been_measured_is_kept_when_the_rest_fails(speed, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
+from ..evidence import machines_of
 from . import theme
 from .group import Group, Row, mean_and_band, short
 from .labels import Box, place_labels
@@ -17,7 +18,7 @@ HEIGHT = 330
 def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
     """A point for each method."""
     found = rows(group)
-    machines = sorted({machine for run in group.results for machine in _machines(group, run.key)})
+    machines = sorted({machine for run in group.results for machine in machines_of(group.store.run(run.key))})
     told = machines[0] if len(machines) == 1 else f"different machines, so that seconds do not compare: {'; '.join(machines)}"
     bars = "; bars: one standard deviation to each side" if any(row["low"] != row["accuracy"] for row in found) else ""
     line = (
@@ -29,15 +30,6 @@ def draw(group: Group) -> tuple[alt.TopLevelMixin, str]:
         "Test accuracy at the last epoch against the seconds that a run trains, mean of "
         f"{group.seeds()}{bars}. {line}Trained on {told}; runs side by side slow each other."
     )
-
-
-def _machines(group: Group, key: str) -> list[str]:
-    """All that a run was trained on: it may have been interrupted, and gone on with elsewhere."""
-    last = group.store.run(key).environment()
-    return [
-        f"{told.get('processor') or told.get('device')} ({told.get('device')}, threads: {told.get('threads')})"
-        for told in (*last.get("earlier", []), last)
-    ]
 
 
 def chart(found: Sequence[Row], methods: Sequence[str]) -> alt.TopLevelMixin:
