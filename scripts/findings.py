@@ -201,7 +201,7 @@ def lost(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found:
     metric, other = words
     drawn = Pairs(group, metric, StoredEvidence(store)).resampled  # over the same resamples of the test images for every run
     found = {
-        (run.spec.method_label, noise_of(run), run.spec.seed): (float(run.metrics[metric] or np.nan), drawn[run.key])
+        (run.spec.method_label, noise_of(run), run.spec.seed): (run.metrics[metric], drawn[run.key])
         for run in group
         if run.key in drawn
     }
@@ -239,7 +239,8 @@ def inside(group: Sequence[Result], store: Store, words: Sequence[str]) -> Found
         if len(of) != len(runs):
             raise ValueError(f"{store.root / 'inside.csv'} tells of {len(of)} of {len(runs)} runs of {method_title(runs[0])}")
         table.append([method_title(runs[0]), *(_range(of[column], how) for column, (_, how) in INSIDE.items())])
-    return table, f"{' '.join(words)}: mean (lowest to highest of the seeds)", "python scripts/inside.py FOLDER"
+    what = f"{' '.join(words)}: mean (lowest to highest of the seeds), from the third column of figures on over training images"
+    return table, what, "python scripts/inside.py FOLDER"
 
 
 def _of_noise(group: Sequence[Result], words: Sequence[str]) -> list[Result]:

@@ -1,4 +1,4 @@
-"""What became of each test image, read from the store when a test wants it."""
+"""What the store tells beyond metrics: what became of each test image, when a test wants it, and what runs were trained on."""
 
 from __future__ import annotations
 
