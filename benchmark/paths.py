@@ -16,7 +16,7 @@ def whole_path(what: str, text: str, base: Path | None = None) -> Path:
     """The absolute path that `text` means below `base` (the working folder); there need be nothing at it. Raises BadInput."""
     if has_controls(text):
         raise BadInput(f"{what} {text}: wanted a path of printable characters")
-    if not text:
+    if not text.strip():
         raise BadInput(f"{what}: got an empty name where a path was wanted")
     try:
         path = ((base or Path()) / text).resolve()

@@ -239,6 +239,8 @@ class Watch:
         *("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.startfile", "webbrowser."),
         *("socket.connect", "socket.getaddrinfo", "urllib.", "ftplib.", "pickle.find_class"),
     )
+    WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    UNNAMED = getattr(os, "O_TMPFILE", -1)  #: a file in no folder, by which one is asked whether it can be written
     OF_THE_SYSTEM = ("/dev/null", "/proc/self/")
 
     def __init__(self) -> None:
@@ -253,7 +255,7 @@ class Watch:
             self.seen.append(f"{name} {given[:2]!r:.200}")
         elif name == "open":
             path, _, flags = given
-            if isinstance(path, str | bytes) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
+            if isinstance(path, str | bytes) and flags & self.WRITING and flags & self.UNNAMED != self.UNNAMED:
                 self._written(name, path)
         elif name in self.WRITES and not (name in ("os.remove", "os.rmdir") and given[1] != -1):  # what rmtree goes down by
             for path in given[: 2 if name in ("os.rename", "os.link") else 1]:

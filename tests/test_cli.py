@@ -243,6 +243,7 @@ BAD = {
     "an option out of range": (["--methods", "scn", "--set", "scn.beta=5"], "scn.beta: got '5'"),
     "an option that is no number": (["--methods", "scn", "--set", "scn.margin_1=nan"], "scn.margin_1: got 'nan'"),
     "an output without a name": (["--out", ""], "got an empty name"),
+    "an output of a blank": (["--out", " "], "got an empty name"),
     "an output that no file system takes": (["--out", "o" * 300], "File name too long"),
     "a plugin that no file system takes": (["--plugin", "p" * 300], "File name too long"),
     "weights that no file system takes": (["--pretrained", "w" * 300], "File name too long"),
