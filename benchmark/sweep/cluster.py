@@ -1,4 +1,4 @@
-"""Runs on a Dask cluster, through joblib's own backend for it.
+"""Runs on a Dask cluster.
 
 A worker does each run in a process of its slots, as a single machine does; if a worker dies, Dask gives its runs to others, and
 they go on from their checkpoints. Where workers do not see the output folder, what a run has made is sent back and stored here.
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
         from distributed.comm.registry import get_backend
     except ImportError:
         raise BadInput("--backend dask: Dask is not installed; pip install 'noisy-label-benchmark[dask]'") from None
-    _hush()
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # `_pool` says that a scheduler is lost, in one line
     if address is None:
         with (
             LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
@@ -79,18 +80,6 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
         raise BadInput(f"--scheduler {address}: there is no answer ({told(error)})") from None
     with client:
         yield client
-
-
-def _hush() -> None:
-    """A scheduler that is lost is told in one line, by `_pool`, and not by Dask, or by its loop where an answer broke off."""
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-    logging.getLogger("tornado.application").addFilter(_no_lost_connection)
-
-
-def _no_lost_connection(record: logging.LogRecord) -> bool:
-    from distributed.comm import CommClosedError
-
-    return not (record.exc_info and isinstance(record.exc_info[1], CommClosedError))
 
 
 def _asked(client: Any, function: Any, *arguments: Any) -> dict[str, Any]:
@@ -137,17 +126,9 @@ def _versions_here() -> dict[str, str]:
 
 def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
     def pool(given: Sequence[Task], workers: int, timeout: float | None) -> Iterator[Ended]:
-        from distributed import KilledWorker
+        from distributed import KilledWorker, as_completed
         from distributed.client import FutureCancelledError
         from distributed.comm import CommClosedError
-        from joblib import Parallel, delayed, parallel_config
-        from joblib._dask import DaskDistributedBackend
-
-        class Elsewhere(DaskDistributedBackend):  # type: ignore[misc]
-            """joblib does by itself, in this process, what a cluster would do one at a time."""
-
-            def effective_n_jobs(self, n_jobs: int) -> int:
-                return max(2, int(super().effective_n_jobs(n_jobs)))
 
         # What another command has finished meanwhile: a worker that does not see the folder would do it once more.
         done = {task.job.key for task in given if not task.again and folder_of(task).status == "finished"}
@@ -156,14 +137,17 @@ def _pool(client: Any, how: Mapping[str, Any], at_a_time: int) -> Pool:
         if not tasks:
             return
         wanted = versions()
-        with _shared(client, tasks[0].root) as (marker, everywhere), parallel_config(Elsewhere(client=client, **how)):
+        with _shared(client, tasks[0].root) as (marker, everywhere):
             if not everywhere:
                 tasks = [task._replace(noise=_noise(task)) for task in tasks]
             of_key = {task.job.key: task for task in tasks}
-            ahead = "all" if workers >= at_a_time else workers  # a cluster may grow
-            parallel = Parallel(-1, pre_dispatch=ahead, batch_size=1, return_as="generator_unordered")
+            given_out = (client.submit(elsewhere, task, timeout, wanted, str(marker), pure=False, **how) for task in tasks)
+            ahead = len(tasks) if workers >= at_a_time else workers  # a cluster may grow
+            running = as_completed(islice(given_out, ahead), loop=client.loop)
             try:
-                for ended in parallel(delayed(elsewhere)(task, timeout, wanted, str(marker)) for task in tasks):
+                for future in running:
+                    ended = future.result()
+                    running.update(islice(given_out, 1))
                     yield _received(ended, of_key[ended.key])
             except KilledWorker as error:
                 raise Stopped(f"the cluster lost the workers of one run again and again ({told(error)})") from None

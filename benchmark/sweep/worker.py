@@ -18,10 +18,7 @@ HELD = "held"
 
 
 class Task(NamedTuple):
-    """A run to be done, and how.
-
-    A tuple, because joblib would lay anything else down on one of Dask's workers, and lose it when that dies.
-    """
+    """A run to be done, and how."""
 
     job: Job
     root: Path  #: of the output folder

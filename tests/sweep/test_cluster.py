@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import subprocess
@@ -21,6 +20,7 @@ from benchmark.store import Store
 from benchmark.sweep import cluster
 from benchmark.sweep.run import Settings, plan_sweep, run_sweep
 from benchmark.sweep.sweep import checked_sweep
+from benchmark.sweep.work import Stopped
 from benchmark.sweep.worker import HELD, Ended, Task
 
 pytest.importorskip("distributed", reason="Dask is not installed (the extra `dask`)")
@@ -110,27 +110,25 @@ def test_a_scheduler_that_dies_is_told_in_one_line_and_what_is_done_is_kept(tiny
     assert 1 <= len(pd.read_csv(out / "results.csv")) <= len(finished(out)) < 12, "a worker ends the run that it is at"
 
 
-def test_of_a_loop_s_errors_only_those_of_lost_connections_are_hushed(caplog: pytest.LogCaptureFixture) -> None:
-    from distributed.comm import CommClosedError
-    from tornado.ioloop import IOLoop
-
-    cluster._hush()
-
-    async def fails(error: Exception) -> None:
-        raise error
-
-    async def lives() -> None:
-        for error in (CommClosedError("an answer broke off"), ValueError("something else")):
-            IOLoop.current().add_callback(fails, error)
-        await asyncio.sleep(0.05)
-
-    asyncio.run(lives())
-    assert [record.exc_info and str(record.exc_info[1]) for record in caplog.records] == ["something else"]
-
-
 def swept(plugin: Path, out: Path, settings: Settings = DASK, methods: tuple[str, ...] = ("ce", "scn")):
     given = {"dataset": "tiny", "methods": methods, "noise": (20,), "epochs": 2, "threads": 1, "plugins": (str(plugin),)}
     return run_sweep(checked_sweep(given), out, settings)
+
+
+@pytest.mark.slow
+def test_a_run_that_its_workers_do_not_survive_ends_the_sweep_in_one_line(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    def takes_its_worker_along(task: Task, *_: object) -> Ended:
+        import os
+
+        return os._exit(1) if task.job.spec.method == "scn" else Ended(task.job.key, "failed", "not done here")
+
+    monkeypatch.setattr(cluster, "elsewhere", takes_its_worker_along)
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), pytest.raises(Stopped, match="again and again"):
+        swept(tiny_plugin, tmp_path / "o")
 
 
 @pytest.mark.slow
